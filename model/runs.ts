@@ -1,0 +1,135 @@
+import type { TabletAlias } from './alias.ts'
+import type { BackupName } from './backup-name.ts'
+import type { ErrorType } from './errors.ts'
+import type { ShardName } from './shard-name.ts'
+import type { ReplicaType, ServiceType } from './tablet-type.ts'
+
+/** Kinds of workflow; also the names under which Temporal knows them. */
+export type RunKind = 'backup' | 'restore' | 'bootstrap'
+
+/** The queue of workflows and of activities that need only storage. */
+export const CONTROL_QUEUE = 'tabletkeeper'
+
+/** The queue that the agent of `alias` polls. */
+export function agentQueue(alias: TabletAlias): string {
+  return `${CONTROL_QUEUE}.${alias}`
+}
+
+/** What every run is told. Plain JSON, so that `temporal workflow start` and schedules can give it. */
+export interface RunInput {
+  readonly shard: ShardName
+  readonly tablet: TabletAlias
+  /** How long to wait for the tablet's agent before the run gives up with `NoAgent`; a duration such as `1m`, which is the default. */
+  readonly agentTimeout?: string
+}
+
+/** Input of the workflow `backup`. */
+export interface BackupInput extends RunInput {
+  /** Files copied at once; default: the agent's configuration. */
+  readonly concurrency?: number
+  /** Set by schedules: how often they run, to warn when binary logs are kept too short; a duration. */
+  readonly interval?: string
+}
+
+/** Input of the workflow `restore`. At most one of `backup` and `before`. */
+export interface RestoreInput extends RunInput {
+  /** The name of the backup; default: the latest complete one. */
+  readonly backup?: BackupName
+  /** RFC 3339: the latest complete backup that was taken before this time. */
+  readonly before?: string
+  readonly concurrency?: number
+}
+
+/** Input of the workflow `bootstrap`. */
+export interface BootstrapInput extends RunInput {
+  /** What the new tablet is for; default: its configuration. */
+  readonly type?: ReplicaType
+  readonly concurrency?: number
+}
+
+/** Who made the tablet serve again after a run. */
+export type ReturnedBy = 'workflow' | 'reconciler' | 'person' | 'nobody'
+
+/** A finding that does not fail a run but that somebody should read. */
+export interface Warning {
+  readonly about: string
+  readonly message: string
+  readonly hint?: string
+}
+
+export interface BackupResult {
+  readonly backup: BackupName
+  readonly shard: ShardName
+  readonly tablet: TabletAlias
+  /** `MySQL56/<gtid set>` */
+  readonly position: string
+  readonly files: number
+  /** Plain bytes read from the tablet. */
+  readonly dataBytes: number
+  /** Bytes in storage. */
+  readonly storedBytes: number
+  readonly seconds: number
+  /** From leaving service to serving again. */
+  readonly outOfServiceSeconds: number
+  readonly type: ServiceType
+  readonly lagSeconds: number | null
+  readonly warnings: readonly Warning[]
+}
+
+export interface RestoreResult {
+  readonly shard: ShardName
+  readonly tablet: TabletAlias
+  /** The backup that was restored; null when the shard had none and the tablet started empty. */
+  readonly backup: BackupName | null
+  readonly position: string | null
+  readonly dataBytes: number
+  readonly seconds: number
+  readonly outOfServiceSeconds: number
+  readonly type: ServiceType
+  readonly lagSeconds: number | null
+  readonly warnings: readonly Warning[]
+}
+
+/** Names of steps, as the UI, `status` and the progress line show them. The numbers are those of the runbook. */
+export const STEP_TITLES = {
+  preflight: 'preflight',
+  takeTablet: 'tablet taken',
+  takeOutOfService: '1 out of service',
+  stopReplication: '2 position',
+  stopMysqld: '3 mysqld stopped',
+  copyFiles: '4 files copied',
+  startMysqld: '5 mysqld started',
+  rejoin: '6 in service',
+  publishBackup: 'published',
+  findBackup: 'backup found',
+  downloadFiles: 'files restored',
+  swapData: 'data swapped',
+  confirmRestore: 'position proven',
+  initializeTablet: 'initialized empty',
+  dropReplaced: 'old data dropped',
+  releaseTablet: 'released',
+  returnToService: 'back in service',
+  discardBackup: 'incomplete backup removed',
+} as const
+
+export type StepName = keyof typeof STEP_TITLES
+
+/** How far a step is: the heartbeat of a long activity, and what `status` shows. Counters only. */
+export interface Progress {
+  readonly bytesDone: number
+  readonly bytesTotal: number
+  readonly filesDone: number
+  readonly filesTotal: number
+  readonly bytesPerSecond: number
+}
+
+/** Answer of the query `progress`: what the run did, does, and waits for. */
+export interface RunProgress {
+  readonly kind: RunKind
+  readonly shard: ShardName
+  readonly tablet: TabletAlias
+  readonly backup: BackupName | null
+  readonly done: readonly { readonly step: StepName; readonly seconds: number; readonly detail: string }[]
+  readonly current: { readonly step: StepName; readonly since: string } | null
+  readonly failure: { readonly type: ErrorType | 'Error'; readonly message: string; readonly step: StepName | null } | null
+}
