@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { open, readFile } from 'node:fs/promises'
+import { messageOf, TabletkeeperError } from '../model/errors.ts'
+import { runCommand } from './command.ts'
+import { connectAsRoot } from './root-connection.ts'
+import type { TabletFiles } from './tablet-files.ts'
+import { waitUntil } from './wait-until.ts'
+
+const LOG_TAIL_LINES = 15
+
+/**
+ * Starts mysqld in a session of its own, so that it outlives this process, and waits until it answers.
+ * @throws MysqldFailed with the end of its error log
+ */
+export async function startMysqld(mysqld: string, files: TabletFiles, extra: readonly string[] = []): Promise<void> {
+  const output = await open(files.output, 'a')
+  const child = spawn(mysqld, [`--defaults-file=${files.defaultsFile}`, ...extra], {
+    detached: true,
+    stdio: ['ignore', output.fd, output.fd],
+    cwd: '/',
+  })
+  try {
+    await once(child, 'spawn')
+    await waitUntil(`mysqld of ${files.datadir} answers`, async () => {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new TabletkeeperError(
+          'MysqldFailed',
+          `mysqld of ${files.datadir} ended with ${child.exitCode ?? child.signalCode}`,
+        )
+      }
+      return (await mysqldPid(files)) !== undefined && (await answers(files.socket))
+    })
+  } catch (error) {
+    const message = `${messageOf(error)}\n${await logTail(files)}`
+    throw new TabletkeeperError('MysqldFailed', message, { cause: error })
+  } finally {
+    child.unref()
+    await output.close()
+  }
+}
+
+/** Makes an empty data directory: root without a password. */
+export async function initializeMysqld(mysqld: string, files: TabletFiles): Promise<void> {
+  try {
+    await runCommand(mysqld, [`--defaults-file=${files.defaultsFile}`, '--initialize-insecure'])
+  } catch (error) {
+    const message = `mysqld --initialize-insecure of ${files.datadir} failed\n${await logTail(files)}`
+    throw new TabletkeeperError('MysqldFailed', message, { cause: error })
+  }
+}
+
+/** Sends `signal` to mysqld, if it runs, and waits until it has ended. SIGTERM is a clean shutdown. */
+export async function endMysqld(files: TabletFiles, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  const pid = await mysqldPid(files)
+  if (pid === undefined) return
+  process.kill(pid, signal)
+  await waitUntil(`mysqld ${pid} of ${files.datadir} has ended`, async () => !(await isMysqld(pid, files)))
+}
+
+/** The process that runs on these files, by its pid file; undefined when there is none. */
+export async function mysqldPid(files: TabletFiles): Promise<number | undefined> {
+  const pid = Number(await readFile(files.pidFile, 'utf8').catch(() => ''))
+  return pid > 0 && (await isMysqld(pid, files)) ? pid : undefined
+}
+
+/**
+ * A pid may belong to somebody else by now, who has another command line; a zombie is no server. One that is about to end has no command
+ * line any more, but still holds its locks: it counts as running.
+ */
+async function isMysqld(pid: number, files: TabletFiles): Promise<boolean> {
+  const state = /\) (\S)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))?.[1]
+  if (state === undefined || state === 'Z' || state === 'X') return false
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return commandLine === '' || commandLine.includes(files.defaultsFile)
+}
+
+async function answers(socket: string): Promise<boolean> {
+  try {
+    await using connection = await connectAsRoot(socket)
+    await connection.query('SELECT 1')
+    return true
+  } catch (error) {
+    // Somebody who may not log in is an answer too: restored data bring their own users.
+    return error instanceof Error && 'code' in error && error.code === 'ER_ACCESS_DENIED_ERROR'
+  }
+}
+
+async function logTail(files: TabletFiles): Promise<string> {
+  const texts = await Promise.all([files.output, files.errorLog].map((path) => readFile(path, 'utf8').catch(() => '')))
+  return texts.join('').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')
+}
