@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { open, readFile } from 'node:fs/promises'
+import { open, readdir, readFile } from 'node:fs/promises'
 import { messageOf, TabletkeeperError } from '../model/errors.ts'
 import { runCommand } from './command.ts'
 import { connectAsRoot } from './root-connection.ts'
@@ -65,12 +65,14 @@ export async function mysqldPid(files: TabletFiles): Promise<number | undefined>
 }
 
 /**
- * A pid may belong to somebody else by now, who has another command line; a zombie is no server. One that is about to end has no command
- * line any more, but still holds its locks: it counts as running.
+ * A pid may belong to somebody else by now, who has another command line. A mysqld that is about to end has none any more, and its first
+ * thread may be a zombie before the others are gone: both still hold locks, and count as running.
  */
 async function isMysqld(pid: number, files: TabletFiles): Promise<boolean> {
-  const state = /\) (\S)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))?.[1]
-  if (state === undefined || state === 'Z' || state === 'X') return false
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => [])
+  if (threads.length === 0) return false
+  const state = /\) (\S)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))?.[1] ?? 'X'
+  if (threads.length === 1 && 'ZX'.includes(state)) return false
   const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   return commandLine === '' || commandLine.includes(files.defaultsFile)
 }

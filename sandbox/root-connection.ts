@@ -7,7 +7,6 @@ export async function connectAsRoot(socketPath: string, database?: string): Prom
     user: 'root',
     ...(database === undefined ? {} : { database }),
     supportBigNumbers: true,
-    bigNumberStrings: true,
     // The server asks the kernel who we are; the plugin's answer is empty.
     authPlugins: { auth_socket: () => () => Buffer.alloc(0) },
   })

@@ -47,7 +47,7 @@ export interface SampleTablet {
   pid(): Promise<number | undefined>
   /** A connection as root, over the socket. */
   connect(): Promise<Connection>
-  /** Runs one statement as root on a connection of its own. Big integers come as strings. */
+  /** Runs one statement as root on a connection of its own. Integers beyond 2^53 come as strings. */
   query<Row extends object>(sql: string, values?: readonly (string | number)[]): Promise<Row[]>
 }
 
