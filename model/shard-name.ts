@@ -3,7 +3,8 @@ import { TabletkeeperError } from './errors.ts'
 /** `<keyspace>/<shard>`, such as `commerce/0` or `commerce/-80`: also the directory of its backups. */
 export type ShardName = string & { readonly __brand: 'ShardName' }
 
-const SHARD = /^([A-Za-z0-9_][A-Za-z0-9_-]{0,63})\/([A-Za-z0-9][A-Za-z0-9_-]{0,63}|-|-?[0-9a-fA-F]{1,32}|[0-9a-fA-F]{1,32}-[0-9a-fA-F]{0,32}|-[0-9a-fA-F]{1,32})$/
+/** 65 characters hold the longest key range: two bounds of 16 bytes in hex, and the dash. */
+const SHARD = /^[A-Za-z0-9_-]{1,64}\/[A-Za-z0-9_-]{1,65}$/
 
 /**
  * Reads `keyspace/shard`. Neither part can leave its directory: no dots, no slashes.

@@ -15,12 +15,13 @@ const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/
  */
 export function parseDuration(text: string): Milliseconds {
   const [, amount, unit] = DURATION.exec(text) ?? []
-  if (amount === undefined || unit === undefined || !(unit in UNITS)) {
+  const milliseconds = Math.round(Number(amount) * UNITS[unit as keyof typeof UNITS])
+  if (!Number.isSafeInteger(milliseconds)) {
     throw new TabletkeeperError('InvalidInput', `${JSON.stringify(text)} is not a duration`, {
       hint: 'Write a number and ms, s, m, h or d: 30s, 15m, 2d.',
     })
   }
-  return Math.round(Number(amount) * UNITS[unit as keyof typeof UNITS]) as Milliseconds
+  return milliseconds as Milliseconds
 }
 
 /** `0.4s`, `19.9s`, `1m58s`, `2h05m`, `3d4h`: what a person reads at a glance. */
