@@ -1,0 +1,79 @@
+import { ApplicationFailure, Context } from '@temporalio/activity'
+import { ApplicationFailureCategory } from '@temporalio/common'
+import type { Logger } from 'pino'
+import { isError, type TabletkeeperError } from '../model/errors.ts'
+import type { Progress } from '../model/runs.ts'
+
+const BEAT = 1_000
+
+/** What a running activity says of itself, seen from outside in its heartbeat. */
+export type Sign = Progress | { readonly waitingFor: string }
+
+/** One attempt of an activity: who calls, how it is cancelled, how it shows signs of life. */
+export interface Attempt {
+  readonly namespace: string
+  readonly workflowId: string
+  readonly runId: string
+  readonly activityId: string
+  readonly signal: AbortSignal
+  sign(sign: Sign): void
+}
+
+/**
+ * Makes an activity of a function: heartbeats each second with its latest sign, turns foreseen errors into failures that carry the
+ * taxonomy's type, and tells `workflowGone` when the server answers that the workflow does not exist any more.
+ */
+export function activity<Input, Output>(
+  log: Logger,
+  workflowGone: () => void,
+  act: (attempt: Attempt, input: Input) => Promise<Output>,
+): (input: Input) => Promise<Output> {
+  return async (input) => {
+    const context = Context.current()
+    const { info, cancellationSignal } = context
+    const { workflowId, runId } = info.workflowExecution ?? { workflowId: '', runId: '' }
+    let latest: Sign = { waitingFor: 'its first step' }
+    const beating = setInterval(() => context.heartbeat(latest), BEAT)
+    cancellationSignal.addEventListener('abort', () => {
+      if (String(cancellationSignal.reason).includes('NOT_FOUND')) workflowGone()
+    })
+    const began = Date.now()
+    const line = { event: 'step', step: info.activityType, workflowId, runId, attempt: info.attempt }
+    try {
+      context.heartbeat(latest)
+      const attempt: Attempt = {
+        namespace: info.namespace ?? 'default',
+        workflowId,
+        runId,
+        activityId: info.activityId,
+        signal: cancellationSignal,
+        sign: (sign) => {
+          latest = sign
+        },
+      }
+      const output = await act(attempt, input)
+      log.info({ ...line, milliseconds: Date.now() - began }, `${info.activityType} done`)
+      return output
+    } catch (error) {
+      log.warn({ ...line, milliseconds: Date.now() - began, err: error }, `${info.activityType} failed`)
+      if (cancellationSignal.aborted) throw cancellationSignal.reason
+      throw isError(error) ? asFailure(error) : error
+    } finally {
+      clearInterval(beating)
+    }
+  }
+}
+
+const EXPECTED = new Set(['Refused', 'TabletBusy', 'NotFound', 'InvalidInput', 'FenceBroken'])
+
+/** A foreseen error as Temporal carries it: `type`, message, and the hint in `details[0]`. */
+export function asFailure(error: TabletkeeperError): ApplicationFailure {
+  return ApplicationFailure.create({
+    message: error.message,
+    type: error.type,
+    nonRetryable: !error.retryable,
+    details: [error.hint === undefined ? {} : { hint: error.hint }],
+    ...(EXPECTED.has(error.type) ? { category: ApplicationFailureCategory.BENIGN } : {}),
+    ...(error.cause instanceof Error ? { cause: error.cause } : {}),
+  })
+}

@@ -1,0 +1,45 @@
+import { isError } from '../model/errors.ts'
+import type { BootstrapInput, RestoreInput } from '../model/runs.ts'
+import type { Logger } from 'pino'
+import { programVersion } from '../mysql/process.ts'
+import { discardIncomplete, findBackup } from '../storage/catalogue.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
+import { activity } from './activity.ts'
+import type { ControlActivities, TabletActivities } from './contract.ts'
+import { onTablet, type TabletContext } from './tablet-context.ts'
+
+/** Which backup a tablet would be restored from. A listing that failed is an error, never "no backup". */
+export function findingActivities(context: TabletContext): Pick<TabletActivities, 'findBackup'> {
+  const { tablet, store } = context
+  return {
+    findBackup: onTablet(context, async (attempt, input: RestoreInput | BootstrapInput) => {
+      attempt.sign({ waitingFor: 'storage to list the backups' })
+      const serverVersion = await programVersion(tablet.driver.config.mysql.mysqld)
+      const backup = 'backup' in input ? input.backup : undefined
+      const before = 'before' in input && input.before !== undefined ? new Date(input.before) : undefined
+      const result = await findBackup(store, tablet.driver.shard, { backup, before, serverVersion })
+      if (!result.found) return { found: false }
+      const { name, manifest } = result.entry
+      return { found: true, backup: name, position: manifest.Position, takenAt: manifest.BackupTime }
+    }),
+  }
+}
+
+/** Activities of control: they need storage and nothing else. */
+export function controlActivities(store: ObjectStore, log: Logger): ControlActivities {
+  const ignore = (): void => undefined
+  return {
+    discardBackup: activity(log, ignore, async (_attempt, { shard, backup }) => {
+      try {
+        await discardIncomplete(store, shard, backup)
+      } catch (error) {
+        // Complete after all: the run failed after it had published. What restores is kept.
+        if (!isError(error, 'Refused', 'NotFound')) throw error
+      }
+    }),
+    checkStorage: activity(log, ignore, async () => {
+      await store.probe()
+      return { description: store.description }
+    }),
+  }
+}

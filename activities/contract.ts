@@ -1,0 +1,86 @@
+import type { BackupName } from '../model/backup-name.ts'
+import type { TabletReport } from '../model/report.ts'
+import type { BackupInput, BootstrapInput, ReturnedBy, RestoreInput, RunKind, Warning } from '../model/runs.ts'
+import type { ShardName } from '../model/shard-name.ts'
+import type { ReplicaType, ServiceType } from '../model/tablet-type.ts'
+
+/** How an activity proves that its run holds the tablet; the run id is Temporal's own word for who calls. */
+export interface TokenInput {
+  readonly token: string
+}
+
+export interface BackupPlan {
+  readonly type: ServiceType
+  readonly lagSeconds: number
+  readonly dataBytes: number
+  /** How many other tablets of the shard serve meanwhile. */
+  readonly othersServing: number
+  readonly warnings: readonly Warning[]
+}
+
+export type FoundBackup =
+  | { readonly found: true; readonly backup: BackupName; readonly position: string; readonly takenAt: string }
+  | { readonly found: false }
+
+export interface RestorePlan {
+  readonly type: ServiceType
+  readonly backup: BackupName | null
+  readonly dataBytes: number
+  readonly warnings: readonly Warning[]
+}
+
+export interface CopySummary {
+  readonly files: number
+  readonly dataBytes: number
+  readonly storedBytes: number
+}
+
+export interface Rejoined {
+  readonly type: ServiceType
+  /** Null for a tablet that does not replicate. */
+  readonly lagSeconds: number | null
+  readonly caughtUp: boolean
+}
+
+/** Activities that touch one tablet: run by its agent, on its own queue. */
+export interface TabletActivities {
+  /** Changes nothing; refuses with one reason when the tablet should not be taken out of service now. */
+  preflightBackup(input: BackupInput): Promise<BackupPlan>
+  /** Changes nothing; which backup a restore or bootstrap would use. */
+  findBackup(input: RestoreInput | BootstrapInput): Promise<FoundBackup>
+  /** Changes nothing; refuses when the tablet's data may not be replaced, do not fit, or could not catch up afterwards. */
+  preflightRestore(input: {
+    readonly kind: 'restore' | 'bootstrap'
+    readonly backup: FoundBackup
+    readonly type?: ReplicaType | undefined
+  }): Promise<RestorePlan>
+
+  takeTablet(input: { readonly kind: RunKind }): Promise<TokenInput>
+  takeOutOfService(input: TokenInput & { readonly type: 'BACKUP' | 'RESTORE' }): Promise<{ readonly sessionsEnded: number }>
+  stopReplication(input: TokenInput): Promise<{ readonly position: string }>
+  stopMysqld(input: TokenInput): Promise<{ readonly lsn: string | null }>
+  copyFiles(input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined }): Promise<CopySummary>
+  startMysqld(input: TokenInput & { readonly on: 'its data' | 'restored data' }): Promise<void>
+  rejoin(input: TokenInput & { readonly after: 'backup' | 'restore' }): Promise<Rejoined>
+  releaseTablet(input: TokenInput): Promise<void>
+  publishBackup(input: { readonly backup: BackupName }): Promise<{ readonly objects: number }>
+
+  downloadFiles(input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined }): Promise<{ readonly dataBytes: number }>
+  /** Makes the data of a new, empty server where downloaded files would be. */
+  initializeFiles(input: TokenInput): Promise<void>
+  swapData(input: TokenInput): Promise<void>
+  /** The restored server holds exactly the transactions of `position` (none when null); it may replicate from there. */
+  confirmRestore(input: TokenInput & { readonly position: string | null; readonly type: ServiceType }): Promise<void>
+  dropReplaced(input: TokenInput): Promise<void>
+
+  /** The way back from any state. Without a token it is this run's lease that is meant. */
+  returnToService(input: { readonly token?: string }): Promise<{ readonly by: ReturnedBy; readonly details: readonly string[] }>
+  inspectTablet(): Promise<TabletReport>
+}
+
+/** Activities that need only storage: run by control. */
+export interface ControlActivities {
+  /** Removes what a failed backup left in storage; never a complete backup. */
+  discardBackup(input: { readonly shard: ShardName; readonly backup: BackupName }): Promise<void>
+  checkStorage(): Promise<{ readonly description: string }>
+}

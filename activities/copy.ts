@@ -1,0 +1,72 @@
+import { TabletkeeperError } from '../model/errors.ts'
+import { backupKey } from '../storage/catalogue.ts'
+import { proveCleanShutdown } from '../mysql/clean-shutdown.ts'
+import { checkUnchanged, selectFiles } from '../mysql/data-directory.ts'
+import { lockFile } from '../mysql/file-lock.ts'
+import type { ServerLayout } from '../mysql/my-cnf.ts'
+import { copyBackup } from '../engine/backup-copy.ts'
+import { writeCopyRecord } from '../tablets/copy-record.ts'
+import { systemTablespace } from '../mysql/data-directory.ts'
+import type { TabletActivities } from './contract.ts'
+import { type TabletContext, underLease } from './tablet-context.ts'
+
+/** Step 4: the files of one cleanly stopped mysqld, which nobody can start meanwhile, go to storage. */
+export function copyActivities(context: TabletContext): Pick<TabletActivities, 'copyFiles'> {
+  const { tablet, config, store } = context
+  const { driver } = tablet
+  return {
+    copyFiles: underLease(context, 'copyFiles', async (step, { backup, concurrency }, attempt) => {
+      const layout = await driver.layout()
+      const { reading, stoppedAt } = step.lease
+      if (reading === null || stoppedAt === null) {
+        throw new TabletkeeperError('FenceBroken', `${driver.alias} was not stopped by this run: nothing is copied`)
+      }
+      const lock = await lockFile(systemTablespace(layout))
+      if (lock === undefined) {
+        throw new TabletkeeperError('FenceBroken', `somebody started mysqld of ${driver.alias} after it was stopped for ${backup}`, {
+          hint: 'Find what starts it (systemd, an operator, a supervisor) and keep it from doing so during backups.',
+        })
+      }
+      try {
+        await assertStoppedAt(layout, stoppedAt, driver.alias)
+        const files = await selectFiles(layout)
+        const copied = await copyBackup({
+          files,
+          store,
+          prefix: (index) => backupKey(driver.shard, backup, String(index)),
+          level: config.backup.level,
+          concurrency: concurrency ?? config.backup.concurrency,
+          signal: step.signal,
+          onProgress: (progress) => attempt.sign(progress),
+        })
+        await checkUnchanged(files)
+        await assertStoppedAt(layout, stoppedAt, driver.alias)
+        await writeCopyRecord(tablet.leasePath, {
+          backup,
+          workflowId: attempt.workflowId,
+          runId: attempt.runId,
+          reading,
+          files: copied,
+          finishedAt: new Date().toISOString(),
+        })
+        return {
+          files: copied.length,
+          dataBytes: copied.reduce((sum, file) => sum + file.size, 0),
+          storedBytes: copied.reduce((sum, file) => sum + file.stored, 0),
+        }
+      } finally {
+        await lock.release()
+      }
+    }),
+  }
+}
+
+/** The files are those of the stop that step 3 proved: no mysqld has run on them since. */
+async function assertStoppedAt(layout: ServerLayout, lsn: string, alias: string): Promise<void> {
+  const proof = await proveCleanShutdown(layout)
+  if (!proof.clean || String(proof.lsn) !== lsn) {
+    throw new TabletkeeperError('FenceBroken', `mysqld of ${alias} ran after it was stopped for this backup`, {
+      hint: 'Nothing is published. Find what started it and keep it from doing so during backups.',
+    })
+  }
+}

@@ -1,0 +1,64 @@
+import { TabletkeeperError } from '../model/errors.ts'
+import { captureSettings } from '../mysql/settings.ts'
+import { lastReturn } from '../tablets/return-record.ts'
+import { returnToService } from '../tablets/return-to-service.ts'
+import type { TabletActivities } from './contract.ts'
+import { onTablet, type TabletContext } from './tablet-context.ts'
+
+/** Taking a tablet, giving it up, and the way back. */
+export function leaseActivities(
+  context: TabletContext,
+): Pick<TabletActivities, 'takeTablet' | 'releaseTablet' | 'returnToService'> {
+  const { tablet, config } = context
+  const { driver } = tablet
+  return {
+    takeTablet: onTablet(context, async (attempt, { kind }) => {
+      const state = await driver.describe().catch((error: unknown) => {
+        if (kind === 'backup') throw error
+        return { mysqld: 'down' } as const
+      })
+      if (kind === 'bootstrap' && state.mysqld !== 'empty') {
+        throw new TabletkeeperError('Refused', `${driver.alias} has data: it is not bootstrapped`, {
+          hint: 'Nothing was changed. To replace its data: tabletkeeper restore.',
+        })
+      }
+      const up = state.mysqld === 'up'
+      const captured = up ? await capture(context) : null
+      const { token } = await tablet.take({
+        namespace: attempt.namespace,
+        workflowId: attempt.workflowId,
+        runId: attempt.runId,
+        kind,
+        returnTo: kind === 'bootstrap' ? null : driver.serviceType(state),
+        mysqldRan: up,
+        serverUuid: up ? state.server.serverUuid : null,
+        machineId: context.machineId,
+        captured,
+      })
+      return { token }
+    }),
+
+    releaseTablet: onTablet(context, async (attempt, { token }) => {
+      await tablet.release({ runId: attempt.runId, token })
+    }),
+
+    returnToService: onTablet(context, async (attempt, { token }) => {
+      const mine = (lease: { readonly token: string; readonly runId: string }): boolean =>
+        token === undefined ? lease.runId === attempt.runId : lease.token === token
+      const outcome = await returnToService(tablet, {
+        by: 'workflow',
+        meant: mine,
+        limits: config.backup,
+        onWait: (waitingFor) => attempt.sign({ waitingFor }),
+      })
+      if (outcome.outcome === 'returned') return { by: 'workflow', details: outcome.details }
+      const last = await lastReturn(tablet.leasePath)
+      return last !== undefined && last.token === token ? { by: last.by, details: last.details } : { by: 'nobody', details: [] }
+    }),
+  }
+}
+
+async function capture(context: TabletContext) {
+  await using connection = await context.tablet.driver.connect()
+  return await captureSettings(connection)
+}

@@ -1,0 +1,140 @@
+import { statfs } from 'node:fs/promises'
+import { TabletkeeperError } from '../model/errors.ts'
+import type { Manifest } from '../model/manifest.ts'
+import { GtidSet } from '../model/gtid-set.ts'
+import { parsePosition } from '../model/position.ts'
+import type { Warning } from '../model/runs.ts'
+import type { ReplicaType } from '../model/tablet-type.ts'
+import { formatBytes } from '../model/units.ts'
+import { emptiness } from '../mysql/data-directory.ts'
+import { connectedReplicas } from '../mysql/server-state.ts'
+import { readBackup } from '../storage/catalogue.ts'
+import type { PrimaryView, TabletState } from '../tablets/driver.ts'
+import type { FoundBackup, RestorePlan } from './contract.ts'
+import type { TabletContext } from './tablet-context.ts'
+
+interface Request {
+  readonly kind: 'restore' | 'bootstrap'
+  readonly backup: FoundBackup
+  readonly type?: ReplicaType | undefined
+}
+
+/** Room beyond the data themselves: redo logs, undo and whatever replication writes while it catches up. */
+const SPARE_BYTES = 64 * 1024 * 1024
+
+/**
+ * Looks whether the tablet's data may be replaced now and whether the backup could catch up afterwards; changes nothing.
+ * @throws Refused, TabletBusy, CorruptBackup, ReplicationFailed: one clear reason each
+ */
+export async function preflightRestore(context: TabletContext, request: Request): Promise<RestorePlan> {
+  const { tablet, store } = context
+  const { driver } = tablet
+  const held = await tablet.lease()
+  if (held !== undefined) throw new TabletkeeperError('TabletBusy', `${driver.alias} is held by ${held.workflowId} (run ${held.runId})`)
+  const state = await driver.describe()
+  const primary = await driver.primary()
+  if (primary.alias === driver.alias) throw refused(context, `is the primary of ${driver.shard}`, 'Restore a replica, then fail over to it.')
+  await assertReplaceable(context, request, state, primary)
+  assertType(context, request)
+  const warnings: Warning[] = []
+  let dataBytes = 0
+  if (request.backup.found) {
+    const { backup } = request.backup
+    const entry = await readBackup(store, driver.shard, backup)
+    if (entry.state !== 'complete') throw new TabletkeeperError('CorruptBackup', `${backup} of ${driver.shard} is not complete`)
+    assertReachable(context, parsePosition(entry.manifest.Position), primary)
+    if (!hasUndo(entry.manifest)) {
+      const message = `${backup} has no undo tablespaces (Vitess made it): a transaction that was XA-prepared then counts as committed`
+      warnings.push({ about: 'undo', message })
+    }
+    dataBytes = plainBytes(entry.manifest)
+    await assertRoom(context, dataBytes)
+  } else {
+    assertReachable(context, GtidSet.EMPTY, primary)
+  }
+  const configured = driver.serviceType({ mysqld: 'down' })
+  const type = request.type ?? (configured === 'PRIMARY' ? 'REPLICA' : configured)
+  return { type, backup: request.backup.found ? request.backup.backup : null, dataBytes, warnings }
+}
+
+/** The host decides what may be replaced (`agent.replaceData`), not whoever may start workflows. */
+async function assertReplaceable(context: TabletContext, request: Request, state: TabletState, primary: PrimaryView): Promise<void> {
+  const { driver } = context.tablet
+  const { replaceData } = context.config.agent
+  if (state.mysqld === 'empty') return
+  if ((await emptiness(await driver.layout())) === 'foreign') {
+    throw refused(context, 'has files in its data directory that are no MySQL data', 'Move them away.')
+  }
+  if (request.kind === 'bootstrap') throw refused(context, 'has data: it is not bootstrapped', 'To replace them: tabletkeeper restore.')
+  if (replaceData === 'never') throw refused(context, 'may not be replaced: agent.replaceData is never on its host', 'Change it there.')
+  if (state.mysqld === 'up') {
+    await using connection = await driver.connect()
+    const replicas = await connectedReplicas(connection)
+    if (!state.server.readOnly) throw refused(context, 'takes writes (read_only=OFF)', 'Only tablets that replicate are restored.')
+    if (replicas > 0) throw refused(context, `has ${replicas} replicas connected`, 'Point them elsewhere first.')
+  }
+  if (replaceData === 'always') return
+  if (state.mysqld === 'down') {
+    throw refused(
+      context,
+      'has data, and its mysqld is down: nobody can tell whether the primary has all of its transactions',
+      'Start mysqld, or set agent.replaceData: always on that host.',
+    )
+  }
+  const lost = state.server.gtidExecuted.subtract(primary.server.gtidExecuted)
+  if (!lost.isEmpty) {
+    throw refused(
+      context,
+      `has transactions that the primary ${primary.alias} lacks: ${lost}`,
+      'Save them, or set agent.replaceData: always on that host to lose them.',
+    )
+  }
+}
+
+/** A type that the configuration says is not overruled from afar. */
+function assertType(context: TabletContext, request: Request): void {
+  const { config } = context.tablet.driver
+  if (request.type === undefined || config.type === undefined || config.type === request.type) return
+  throw refused(context, `is configured as ${config.type}, not as ${request.type}`, 'Change its type in tabletkeeper.yaml, or leave --type out.')
+}
+
+function assertReachable(context: TabletContext, position: GtidSet, primary: PrimaryView): void {
+  const { shard } = context.tablet.driver
+  if (!position.contains(primary.server.gtidPurged)) {
+    throw refused(
+      context,
+      `could never catch up: the primary ${primary.alias} of ${shard} has purged ${primary.server.gtidPurged.subtract(position)} from its binary logs`,
+      position.isEmpty ? 'Back up another tablet of the shard first.' : 'Take a new backup, and restore that.',
+    )
+  }
+  const errant = position.subtract(primary.server.gtidExecuted)
+  if (!errant.isEmpty) {
+    throw refused(context, `would bring transactions that the primary ${primary.alias} never had: ${errant}`, 'Choose another backup.')
+  }
+}
+
+async function assertRoom(context: TabletContext, dataBytes: number): Promise<void> {
+  const { datadir } = await context.tablet.driver.layout()
+  const disk = await statfs(datadir)
+  const free = disk.bavail * disk.bsize
+  if (free < dataBytes + SPARE_BYTES) {
+    throw refused(
+      context,
+      `has no room for both copies: ${formatBytes(dataBytes)} are needed in ${datadir}, ${formatBytes(free)} are free`,
+      'Make room.',
+    )
+  }
+}
+
+function hasUndo(manifest: Manifest): boolean {
+  return manifest.FileEntries.some((entry) => /(^|\/)undo_|\.ibu$/.test(entry.Name))
+}
+
+/** Plain bytes; for a backup of Vitess, which does not record them, zero. */
+function plainBytes(manifest: Manifest): number {
+  return manifest.Tabletkeeper?.Files.reduce((sum, file) => sum + file.Size, 0) ?? 0
+}
+
+function refused(context: TabletContext, message: string, hint: string): TabletkeeperError {
+  return new TabletkeeperError('Refused', `${context.tablet.driver.alias} ${message}`, { hint: `Nothing was changed. ${hint}` })
+}

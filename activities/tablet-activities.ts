@@ -1,0 +1,26 @@
+import { findingActivities } from './catalogue.ts'
+import type { TabletActivities } from './contract.ts'
+import { copyActivities } from './copy.ts'
+import { inspectTablet } from './inspect.ts'
+import { leaseActivities } from './lease.ts'
+import { preflightBackup } from './preflight-backup.ts'
+import { preflightRestore } from './preflight-restore.ts'
+import { publishActivities } from './publish.ts'
+import { stagingActivities } from './staging.ts'
+import { tabletActivities } from './service-steps.ts'
+import { onTablet, type TabletContext } from './tablet-context.ts'
+
+/** All activities of one tablet, for the worker on its queue. */
+export function activitiesOf(context: TabletContext): TabletActivities {
+  return {
+    preflightBackup: onTablet(context, (attempt, input) => preflightBackup(context, attempt, input)),
+    preflightRestore: onTablet(context, (_attempt, request) => preflightRestore(context, request)),
+    inspectTablet: onTablet(context, () => inspectTablet(context)),
+    ...findingActivities(context),
+    ...leaseActivities(context),
+    ...tabletActivities(context),
+    ...copyActivities(context),
+    ...publishActivities(context),
+    ...stagingActivities(context),
+  }
+}

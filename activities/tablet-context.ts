@@ -1,0 +1,40 @@
+import type { Logger } from 'pino'
+import type { Config } from '../model/config.ts'
+import type { ReplicaType } from '../model/tablet-type.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
+import type { LagMonitor } from '../tablets/lag-monitor.ts'
+import type { LeasedTablet, StepContext } from '../tablets/leased-tablet.ts'
+import type { StepName } from '../model/runs.ts'
+import { type Attempt, activity } from './activity.ts'
+import type { TokenInput } from './contract.ts'
+
+/** What the activities of one tablet work with. */
+export interface TabletContext {
+  readonly tablet: LeasedTablet
+  readonly config: Config
+  readonly store: ObjectStore
+  readonly lag: LagMonitor
+  readonly log: Logger
+  readonly machineId: string
+  /** The server said that the workflow of a running step is gone: look at the lease now. */
+  readonly workflowGone: () => void
+  /** Remembers what a bootstrapped tablet is for. */
+  readonly keepType: (type: ReplicaType) => Promise<void>
+}
+
+/** An activity that observes and changes nothing, or guards itself. */
+export function onTablet<Input, Output>(context: TabletContext, act: (attempt: Attempt, input: Input) => Promise<Output>) {
+  return activity(context.log, context.workflowGone, act)
+}
+
+/** An activity that acts as a step under the lease. */
+export function underLease<Input extends TokenInput, Output>(
+  context: TabletContext,
+  name: StepName,
+  act: (step: StepContext, input: Input, attempt: Attempt) => Promise<Output>,
+): (input: Input) => Promise<Output> {
+  return activity(context.log, context.workflowGone, async (attempt, input: Input) => {
+    const claim = { runId: attempt.runId, token: input.token }
+    return await context.tablet.step(claim, name, attempt.activityId, attempt.signal, (step) => act(step, input, attempt))
+  })
+}

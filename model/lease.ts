@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import { TabletkeeperError } from './errors.ts'
+
+/**
+ * The record, on the tablet's own host, of which run holds the tablet and of what must be undone. It is the tablet's lock and the
+ * only state about being out of service.
+ *
+ *   (none) ──take──▶ held ──release──▶ (none)
+ *                     │ ▲
+ *          step begins│ │step ends        a step writes its name before it acts, so that whoever finds
+ *                     ▼ │                 the lease knows what may have happened
+ *                  held, step
+ *                     │
+ *        returnToService (workflow, reconciler or person)
+ *                     ▼
+ *                 returning ──tablet serves again──▶ (none)
+ *
+ * From `returning` no step begins: a late activity gets FenceBroken. A lease never goes from `returning` back to `held`.
+ */
+const leaseSchema = z.strictObject({
+  version: z.literal(1),
+  /** Known to the run that took the tablet, and to nobody else. */
+  token: z.string().min(16),
+  namespace: z.string(),
+  workflowId: z.string(),
+  runId: z.string(),
+  kind: z.enum(['backup', 'restore', 'bootstrap']),
+  since: z.iso.datetime(),
+  state: z.enum(['held', 'returning']),
+  /** The type that the tablet shows while it is held; null until a step changes it. */
+  type: z.enum(['PRIMARY', 'REPLICA', 'RDONLY', 'SPARE', 'DRAINED', 'BACKUP', 'RESTORE']).nullable(),
+  /** The type to return to; null for a bootstrap, which returns to nothing until its data are proven. */
+  returnTo: z.enum(['PRIMARY', 'REPLICA', 'RDONLY', 'SPARE', 'DRAINED']).nullable(),
+  /** Whether mysqld ran when the tablet was taken: a return starts it only then. */
+  mysqldRan: z.boolean(),
+  serverUuid: z.string().nullable(),
+  machineId: z.string(),
+  step: z.object({ name: z.string(), activityId: z.string(), since: z.iso.datetime() }).nullable(),
+  /** When a step last began, ended or gave a sign of life. */
+  touched: z.iso.datetime(),
+  outOfServiceSince: z.iso.datetime().nullable(),
+  /** Settings that a restart of mysqld forgets, as read before anything was changed (mysql/settings.ts). */
+  captured: z.unknown(),
+  /** What step 2 read, to be stored with the data. */
+  reading: z
+    .object({
+      position: z.string(),
+      purgedPosition: z.string(),
+      serverUuid: z.string(),
+      versionString: z.string(),
+      takenAt: z.iso.datetime(),
+    })
+    .nullable(),
+  /** The log sequence number of the proven clean stop. */
+  stoppedAt: z.string().regex(/^\d+$/).nullable(),
+})
+
+export type Lease = z.infer<typeof leaseSchema>
+
+/** How a run proves that it holds the lease. */
+export interface Claim {
+  readonly runId: string
+  readonly token: string
+}
+
+/**
+ * Reads a lease file.
+ * @throws FenceBroken when it is not one: a person must look before anything acts on that tablet
+ */
+export function parseLease(text: string, path: string): Lease {
+  try {
+    return leaseSchema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new TabletkeeperError('FenceBroken', `the lease ${path} cannot be read`, {
+      cause,
+      hint: 'Look at the tablet: when mysqld and replication run, remove the file.',
+    })
+  }
+}
+
+/**
+ * Refuses whoever may not act on the tablet any more.
+ * @throws FenceBroken
+ */
+export function assertClaim(lease: Lease | undefined, claim: Claim, tablet: string): asserts lease is Lease {
+  if (lease === undefined) {
+    throw new TabletkeeperError('FenceBroken', `this run holds ${tablet} no longer: it was returned to service`)
+  }
+  if (lease.token !== claim.token || lease.runId !== claim.runId) {
+    throw new TabletkeeperError('FenceBroken', `this run holds ${tablet} no longer: ${lease.workflowId} (run ${lease.runId}) does`)
+  }
+  if (lease.state === 'returning') {
+    throw new TabletkeeperError('FenceBroken', `${tablet} is being returned to service: no step begins on it`)
+  }
+}

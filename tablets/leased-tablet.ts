@@ -1,0 +1,247 @@
+import { randomBytes } from 'node:crypto'
+import type { Logger } from 'pino'
+import { TabletkeeperError } from '../model/errors.ts'
+import { assertClaim, type Claim, type Lease } from '../model/lease.ts'
+import type { RunKind, StepName } from '../model/runs.ts'
+import type { ServiceType, TabletType } from '../model/tablet-type.ts'
+import type { TabletDriver } from './driver.ts'
+import type { LeaseFile } from './lease-file.ts'
+
+/** Which run wants the tablet, and what it must be given back as. */
+export interface TakeRequest {
+  readonly namespace: string
+  readonly workflowId: string
+  readonly runId: string
+  readonly kind: RunKind
+  readonly returnTo: ServiceType | null
+  readonly mysqldRan: boolean
+  readonly serverUuid: string | null
+  readonly machineId: string
+  readonly captured: unknown
+}
+
+/** What a step may do with the lease while it acts. */
+export interface StepContext {
+  /** Aborted when the run is cancelled, when a later attempt takes over, or when the tablet is returned to service. */
+  readonly signal: AbortSignal
+  readonly lease: Lease
+  /** Changes the lease, durably, before the act that it announces. */
+  update(change: Partial<Lease>): Promise<Lease>
+}
+
+/** How often a running step touches the lease, so that its age tells how long no step has been at work, also after a crash. */
+const SIGN_OF_LIFE = 10_000
+
+interface Running {
+  readonly abort: AbortController
+  readonly ended: Promise<unknown>
+}
+
+/**
+ * The one tablet that an agent process looks after, and the only way to act on it. Steps and returns to service are serialised here:
+ * when one begins, whatever ran before has been aborted and has stopped.
+ */
+export class LeasedTablet {
+  readonly driver: TabletDriver
+  readonly log: Logger
+  readonly #file: LeaseFile
+  #running: Running | undefined
+  #gate: Promise<unknown> = Promise.resolve()
+  #rewriting: Promise<unknown> = Promise.resolve()
+
+  constructor(driver: TabletDriver, file: LeaseFile, log: Logger) {
+    this.driver = driver
+    this.#file = file
+    this.log = log
+  }
+
+  get leasePath(): string {
+    return this.#file.path
+  }
+
+  /** The lease as it is on disk. */
+  lease(): Promise<Lease | undefined> {
+    return this.#file.read()
+  }
+
+  /** Whether a step or a return acts on the tablet in this process right now. */
+  get busy(): boolean {
+    return this.#running !== undefined
+  }
+
+  /**
+   * Takes the tablet for a run. Taking it again by the same run returns the lease that it has.
+   * @throws TabletBusy when another run holds it
+   */
+  take(request: TakeRequest): Promise<Lease> {
+    return this.#exclusively(async () => {
+      const now = new Date().toISOString()
+      const lease: Lease = {
+        version: 1,
+        token: randomBytes(16).toString('hex'),
+        since: now,
+        state: 'held',
+        type: null,
+        step: null,
+        touched: now,
+        outOfServiceSince: null,
+        reading: null,
+        stoppedAt: null,
+        ...request,
+      }
+      if (await this.#file.create(lease)) return lease
+      const holder = await this.#file.read()
+      if (holder === undefined) throw this.#busy('a run that has just ended', true)
+      if (holder.runId === request.runId && holder.state === 'held') return holder
+      throw this.#busy(
+        `${holder.workflowId} (run ${holder.runId}) since ${holder.since}`,
+        // An earlier run of the same workflow, reset: the reconciler is about to return the tablet.
+        holder.workflowId === request.workflowId,
+      )
+    })
+  }
+
+  /**
+   * Runs one step of the run that holds the lease: aborts and awaits what still runs for this tablet, writes the step's name into
+   * the lease, acts.
+   * @throws FenceBroken when the lease is gone, another's, or being returned; nothing was done then
+   */
+  async step<T>(
+    claim: Claim,
+    name: StepName,
+    activityId: string,
+    signal: AbortSignal,
+    act: (context: StepContext) => Promise<T>,
+  ): Promise<T> {
+    const result = await this.#exclusively(async () => {
+      assertClaim(await this.#file.read(), claim, this.driver.alias)
+      await this.#stopRunning()
+      signal.throwIfAborted()
+      const since = new Date().toISOString()
+      let lease = await this.#change(claim, { step: { name, activityId, since } })
+      const abort = new AbortController()
+      const sign = setInterval(() => void this.#change(claim, {}).catch(() => undefined), SIGN_OF_LIFE)
+      const ended = act({
+        signal: AbortSignal.any([abort.signal, signal]),
+        get lease() {
+          return lease
+        },
+        update: async (change) => {
+          lease = await this.#change(claim, change)
+          return lease
+        },
+      }).finally(() => this.#stepEnded(claim, sign))
+      this.#running = { abort, ended: ended.catch(() => undefined) }
+      // Wrapped: the gate must open now, not when the step has ended.
+      return { ended }
+    })
+    return await result.ended
+  }
+
+  /** Sets the type that the tablet shows while it is held. */
+  async setType(context: StepContext, type: TabletType): Promise<void> {
+    const serving = type !== 'BACKUP' && type !== 'RESTORE'
+    const since = serving ? null : (context.lease.outOfServiceSince ?? new Date().toISOString())
+    // The endpoint goes by the lease: out of service first here, into service last.
+    if (!serving) await context.update({ type, outOfServiceSince: since })
+    await this.driver.setType(type)
+    if (serving) await context.update({ type, outOfServiceSince: since })
+  }
+
+  /** Gives the tablet up after a run that left nothing to undo. Without a lease there is nothing to do. */
+  release(claim: Claim): Promise<void> {
+    return this.#exclusively(async () => {
+      const lease = await this.#file.read()
+      if (lease === undefined || lease.token !== claim.token) return
+      assertClaim(lease, claim, this.driver.alias)
+      await this.#stopRunning()
+      await this.#file.remove()
+    })
+  }
+
+  /**
+   * Marks the lease `returning`, so that no step begins from here, stops what runs, and lets `act` bring the tablet back; then the
+   * lease is gone. Without a lease, or with one that is not `meant`, there is nothing to do and the answer is undefined.
+   */
+  returning<T>(meant: (lease: Lease) => boolean, act: (context: StepContext) => Promise<T>): Promise<T | undefined> {
+    return this.#exclusively(async () => {
+      const found = await this.#file.read()
+      if (found === undefined || !meant(found)) return undefined
+      const change = async (what: Partial<Lease>) =>
+        (await this.#rewrite((present = found) => ({ ...present, ...what, state: 'returning' }))) ?? found
+      await change({})
+      await this.#stopRunning()
+      const abort = new AbortController()
+      let lease = await change({ step: null })
+      const result = await act({
+        signal: abort.signal,
+        get lease() {
+          return lease
+        },
+        update: async (what) => {
+          lease = await change(what)
+          return lease
+        },
+      })
+      await this.#file.remove()
+      return result
+    })
+  }
+
+  /** Ends what runs in this process and waits for it; the lease stays. For the agent's own shutdown. */
+  async stop(): Promise<void> {
+    await this.#stopRunning()
+    await this.#gate
+  }
+
+  async #stopRunning(): Promise<void> {
+    const running = this.#running
+    if (running === undefined) return
+    running.abort.abort(new TabletkeeperError('FenceBroken', `a later attempt or a return to service took over ${this.driver.alias}`))
+    await running.ended
+  }
+
+  async #stepEnded(claim: Claim, sign: NodeJS.Timeout): Promise<void> {
+    clearInterval(sign)
+    try {
+      await this.#rewrite((lease) => (lease?.token === claim.token ? { ...lease, step: null } : undefined))
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  async #change(claim: Claim, change: Partial<Lease>): Promise<Lease> {
+    const lease = await this.#rewrite((present) => {
+      assertClaim(present, claim, this.driver.alias)
+      return { ...present, ...change }
+    })
+    assertClaim(lease, claim, this.driver.alias)
+    return lease
+  }
+
+  /** The only way in which a lease changes: one change at a time, each on top of what is on disk; undefined changes nothing. */
+  #rewrite(change: (present: Lease | undefined) => Lease | undefined): Promise<Lease | undefined> {
+    const result = this.#rewriting.then(async () => {
+      const changed = change(await this.#file.read())
+      if (changed === undefined) return undefined
+      const lease = { ...changed, touched: new Date().toISOString() }
+      await this.#file.replace(lease)
+      return lease
+    })
+    this.#rewriting = result.catch(() => undefined)
+    return result
+  }
+
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#gate.then(work)
+    this.#gate = result.catch(() => undefined)
+    return result
+  }
+
+  #busy(holder: string, retryable: boolean): TabletkeeperError {
+    return new TabletkeeperError('TabletBusy', `${this.driver.alias} is held by ${holder}`, {
+      retryable,
+      hint: 'Nothing was changed. Wait for that run, or cancel it: tabletkeeper status.',
+    })
+  }
+}

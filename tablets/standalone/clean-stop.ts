@@ -1,0 +1,40 @@
+import { TabletkeeperError } from '../../model/errors.ts'
+import type { Milliseconds } from '../../model/units.ts'
+import type { MysqlConnection } from '../../mysql/admin.ts'
+import { proveCleanShutdown } from '../../mysql/clean-shutdown.ts'
+import type { ServerLayout } from '../../mysql/my-cnf.ts'
+import type { Mysqld } from '../../mysql/process.ts'
+import { guardRestart, setFastShutdown } from '../../mysql/settings.ts'
+
+const ATTEMPTS = 3
+/** A stop waits for background rollback and for whatever the last transaction left; a kill would lose it. */
+const STOP_LIMIT = (60 * 60_000) as Milliseconds
+
+/**
+ * Stops mysqld until the files themselves prove that the stop was clean; a stop that was not is repeated after a start.
+ * @returns the log sequence number at which the data stand
+ * @throws MysqldFailed when three stops in a row were not clean
+ */
+export async function stopCleanly(
+  mysqld: Mysqld,
+  layout: ServerLayout,
+  connect: () => Promise<MysqlConnection>,
+  signal: AbortSignal,
+): Promise<{ readonly lsn: bigint }> {
+  let reason = ''
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    if (await mysqld.isRunning()) {
+      await using connection = await connect()
+      await guardRestart(connection)
+      await setFastShutdown(connection, 1)
+      await mysqld.stop(connection, { signal, timeout: STOP_LIMIT })
+    }
+    const proof = await proveCleanShutdown(layout)
+    if (proof.clean) return { lsn: proof.lsn }
+    reason = proof.reason
+    if (attempt < ATTEMPTS) await mysqld.start({ extraArguments: ['--skip-replica-start', '--super-read-only=ON'], signal })
+  }
+  throw new TabletkeeperError('MysqldFailed', `mysqld on ${layout.datadir} did not stop cleanly ${ATTEMPTS} times: ${reason}`, {
+    hint: `Nothing was copied. Look at ${layout.errorLog}.`,
+  })
+}

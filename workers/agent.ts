@@ -1,0 +1,127 @@
+import { hostname } from 'node:os'
+import { Worker } from '@temporalio/worker'
+import type { Logger } from 'pino'
+import { activitiesOf } from '../activities/tablet-activities.ts'
+import type { TabletAlias } from '../model/alias.ts'
+import { type Config, findTablet, type TabletConfig } from '../model/config.ts'
+import { TabletkeeperError } from '../model/errors.ts'
+import type { Lease } from '../model/lease.ts'
+import { agentQueue } from '../model/runs.ts'
+import type { ReplicaType } from '../model/tablet-type.ts'
+import { openStore } from '../storage/kinds.ts'
+import { machineId } from './machine-id.ts'
+import { type OpenTablet, openTablet } from './open-tablet.ts'
+import { Reconciler, type RunState } from './reconciler.ts'
+import { endInterruptedStep, runStateOf } from './run-state.ts'
+import { serveHealth } from './serving.ts'
+import { bootstrapEmptyTablet } from './starting-restore.ts'
+import { installRuntime } from './telemetry.ts'
+import { linkToTemporal, type TemporalLink } from './temporal.ts'
+
+export interface AgentOptions {
+  readonly config: Config
+  /** Undefined: the tablets whose `host` is this one. */
+  readonly tablets?: readonly TabletAlias[] | undefined
+  /** What this agent's tablets are for, whatever the configuration says. */
+  readonly initTabletType?: ReplicaType | undefined
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** Called when every tablet's queue is polled. */
+  readonly onReady?: () => void
+}
+
+/**
+ * Looks after the tablets of this host until aborted. The way back into service and the health endpoint work before and without
+ * Temporal; activities run as soon as it can be reached.
+ */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { config, signal, log } = options
+  installRuntime(log)
+  const opened = await openTablets(options)
+  const stopping = new AbortController()
+  let link: TemporalLink | undefined
+  const runState = async (lease: Lease): Promise<RunState> =>
+    link === undefined ? 'unknown' : await runStateOf(link.client, lease, log)
+  const reconcilers = new Map(opened.map((open) => [open, new Reconciler(open, { config, runState })]))
+  const background = opened.flatMap((open) => [open.lag.run(stopping.signal), reconcilers.get(open)?.run(stopping.signal)])
+  const health = await serveHealth(config, opened)
+  try {
+    link = await linkToTemporal(signal, log)
+    await pollUntilAborted(options, opened, reconcilers, link)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    stopping.abort()
+    health.close()
+    await Promise.all(opened.map((open) => open.tablet.stop()))
+    await Promise.all(background)
+    await Promise.all(opened.map((open) => open.close()))
+    await link?.connection.close()
+  }
+}
+
+async function pollUntilAborted(
+  options: AgentOptions,
+  opened: readonly OpenTablet[],
+  reconcilers: ReadonlyMap<OpenTablet, Reconciler>,
+  link: TemporalLink,
+): Promise<void> {
+  const { config, signal, log } = options
+  const store = await openStore(config.storage)
+  const machine = await machineId()
+  const workers = await Promise.all(
+    opened.map(async (open) => {
+      const { tablet, lag, keepType } = open
+      await endInterruptedStep(link.client, await tablet.lease(), tablet.log)
+      const workflowGone = (): void => reconcilers.get(open)?.kick()
+      const context = { tablet, config, store, lag, log: tablet.log, machineId: machine, workflowGone, keepType }
+      return await Worker.create({
+        connection: link.connection,
+        namespace: link.namespace,
+        taskQueue: agentQueue(tablet.driver.alias),
+        activities: { ...activitiesOf(context) },
+        // A return to service never waits behind a copy; idle polls cost the server, and there is one worker for each tablet.
+        maxConcurrentActivityTaskExecutions: 8,
+        maxConcurrentActivityTaskPolls: 2,
+        // How soon a running step hears that its run was cancelled or terminated.
+        maxHeartbeatThrottleInterval: '1s',
+        shutdownGraceTime: '1s',
+      })
+    }),
+  )
+  signal.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true })
+  const running = Promise.all(workers.map((worker) => worker.run()))
+  log.info(
+    { event: 'ready', tablets: opened.map((open) => open.tablet.driver.alias), storage: store.description, listen: config.agent.listen },
+    'agent polls its tablets',
+  )
+  options.onReady?.()
+  if (config.agent.restoreFromBackup) {
+    await Promise.all(opened.map((open) => bootstrapEmptyTablet(link.client, open, log)))
+  }
+  await running
+}
+
+async function openTablets({ config, tablets, initTabletType, log }: AgentOptions): Promise<OpenTablet[]> {
+  const chosen = tablets?.map((alias) => findTablet(config, alias)) ?? tabletsHere(config)
+  const opened: OpenTablet[] = []
+  try {
+    for (const own of chosen) opened.push(await openTablet(config, own, initTabletType, log))
+  } catch (error) {
+    await Promise.all(opened.map((open) => open.close()))
+    throw error
+  }
+  return opened
+}
+
+function tabletsHere(config: Config): TabletConfig[] {
+  const full = hostname()
+  const names = new Set([full, full.split('.')[0], 'localhost', '127.0.0.1', '::1'])
+  const here = [...config.shards.values()].flatMap((tablets) => [...tablets.values()]).filter((tablet) => names.has(tablet.host))
+  if (here.length === 0) {
+    throw new TabletkeeperError('InvalidConfig', `no tablet of the configuration has host ${full}`, {
+      hint: 'Set its host, or name it: tabletkeeper agent --tablet zone1-101',
+    })
+  }
+  return here
+}

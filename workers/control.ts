@@ -1,0 +1,47 @@
+import { Worker } from '@temporalio/worker'
+import type { Logger } from 'pino'
+import { controlActivities } from '../activities/catalogue.ts'
+import type { Config } from '../model/config.ts'
+import { CONTROL_QUEUE } from '../model/runs.ts'
+import { openStore } from '../storage/kinds.ts'
+import { registerSearchAttributes } from './register-search-attributes.ts'
+import { installRuntime } from './telemetry.ts'
+import { linkToTemporal } from './temporal.ts'
+import { workflowCode } from './workflow-code.ts'
+
+export interface ControlOptions {
+  readonly config: Config
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** Called when it polls. */
+  readonly onReady?: () => void
+}
+
+/**
+ * A bug in a workflow fails its run at once, so that the agent returns the tablet, instead of blocking it for ever with the tablet out
+ * of service.
+ */
+const FAIL_INSTEAD_OF_BLOCKING = { '*': ['NondeterminismError', 'Error'] }
+
+/** Runs workflows, and activities that need only storage, until aborted. */
+export async function runControl({ config, signal, log, onReady }: ControlOptions): Promise<void> {
+  installRuntime(log)
+  const store = await openStore(config.storage)
+  const { connection, namespace, client } = await linkToTemporal(signal, log)
+  await registerSearchAttributes(client, namespace, log)
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue: CONTROL_QUEUE,
+    ...workflowCode,
+    activities: { ...controlActivities(store, log) },
+    workflowFailureErrorTypes: FAIL_INSTEAD_OF_BLOCKING,
+    shutdownGraceTime: '10s',
+  })
+  signal.addEventListener('abort', () => worker.shutdown(), { once: true })
+  const running = worker.run()
+  log.info({ event: 'ready', namespace, queue: CONTROL_QUEUE, storage: store.description }, 'control runs workflows')
+  onReady?.()
+  await running
+  await connection.close()
+}

@@ -1,0 +1,65 @@
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import type { Config, TabletConfig } from '../model/config.ts'
+import { TabletkeeperError } from '../model/errors.ts'
+import type { ReplicaType } from '../model/tablet-type.ts'
+import { type FileLock, lockFile } from '../mysql/file-lock.ts'
+import { privateFolder } from '../mysql/private-folder.ts'
+import { LagMonitor } from '../tablets/lag-monitor.ts'
+import { LeaseFile } from '../tablets/lease-file.ts'
+import { LeasedTablet } from '../tablets/leased-tablet.ts'
+import { StandaloneDriver } from '../tablets/standalone/driver.ts'
+
+/** A tablet in the hands of this process alone. */
+export interface OpenTablet {
+  readonly tablet: LeasedTablet
+  readonly lag: LagMonitor
+  readonly folder: string
+  /** Remembers what a bootstrapped tablet is for, where the configuration does not say. */
+  keepType(type: ReplicaType): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Opens a tablet for acting on it. Until it is closed no other process can.
+ * @throws TabletBusy when another agent looks after it
+ */
+export async function openTablet(config: Config, own: TabletConfig, forced: ReplicaType | undefined, log: Logger): Promise<OpenTablet> {
+  const peers = [...(config.shards.get(own.shard)?.values() ?? [])].filter((peer) => peer.alias !== own.alias)
+  let kept: ReplicaType | undefined
+  const driver = new StandaloneDriver(own, peers, () => forced ?? own.type ?? kept ?? 'REPLICA')
+  const { datadir } = await driver.layout()
+  await mkdir(datadir, { recursive: true, mode: 0o750 })
+  const folder = await privateFolder(datadir)
+  const lock = await lockAlone(folder, own)
+  const typeFile = join(folder, 'tablet-type')
+  kept = parseType(await readFile(typeFile, 'utf8').catch(() => ''))
+  return {
+    tablet: new LeasedTablet(driver, new LeaseFile(folder), log.child({ tablet: own.alias })),
+    lag: new LagMonitor(driver),
+    folder,
+    keepType: async (type) => {
+      await writeFile(typeFile, `${type}\n`, { mode: 0o600 })
+      kept = type
+    },
+    close: () => lock.release(),
+  }
+}
+
+async function lockAlone(folder: string, own: TabletConfig): Promise<FileLock> {
+  const path = join(folder, 'agent.lock')
+  await (await open(path, 'a', 0o600)).close()
+  const lock = await lockFile(path)
+  if (lock === undefined) {
+    throw new TabletkeeperError('TabletBusy', `another agent on this host looks after ${own.alias}`, {
+      hint: `Stop it first; ${path} is locked by it.`,
+    })
+  }
+  return lock
+}
+
+function parseType(text: string): ReplicaType | undefined {
+  const type = text.trim()
+  return type === 'REPLICA' || type === 'RDONLY' ? type : undefined
+}

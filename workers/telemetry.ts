@@ -1,0 +1,28 @@
+import { Runtime } from '@temporalio/worker'
+import pino, { type Logger } from 'pino'
+
+/** The structured log of a process: one JSON line per event on stderr, since stdout is for data. */
+export function createLog(role: 'agent' | 'control' | 'tabletkeeper', level: string = process.env['LOG_LEVEL'] ?? 'info'): Logger {
+  return pino({ level, base: { role }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }))
+}
+
+/** Sends what Temporal's SDK has to say into the same log. Once a process, before the first worker. */
+export function installRuntime(log: Logger): void {
+  const sdk = log.child({ event: 'temporal' })
+  const write =
+    (level: 'trace' | 'debug' | 'info' | 'warn' | 'error') =>
+    (message: string, meta?: object): void =>
+      sdk[level](meta ?? {}, message)
+  Runtime.install({
+    logger: {
+      trace: write('trace'),
+      debug: write('debug'),
+      // The SDK reports each worker state as info; ours are enough.
+      info: write('debug'),
+      warn: write('warn'),
+      error: write('error'),
+      log: (level, message, meta) => sdk[level === 'ERROR' ? 'error' : level === 'WARN' ? 'warn' : 'debug'](meta ?? {}, message),
+    },
+    shutdownSignals: [],
+  })
+}

@@ -1,0 +1,57 @@
+import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow'
+import { ERROR_TYPES, type ErrorType } from '../model/errors.ts'
+import type { TabletAlias } from '../model/alias.ts'
+import type { ReturnedBy, StepName } from '../model/runs.ts'
+
+/** What the failure of a run says beside its message: `details[0]` of the ApplicationFailure. */
+export interface FailureDetails {
+  readonly step: StepName | null
+  readonly hint?: string
+  readonly returnedBy: ReturnedBy
+  /** What failed after the cause. */
+  readonly suppressed: readonly string[]
+}
+
+/** The cause of a failed step, without Temporal's wrapping. */
+export interface Cause {
+  readonly type: ErrorType | 'Error'
+  readonly message: string
+  readonly hint?: string
+}
+
+/** Reads the cause out of whatever an activity call threw. */
+export function causeOf(error: unknown, tablet: TabletAlias): Cause {
+  const inner = error instanceof ActivityFailure ? error.cause : error
+  if (inner instanceof TimeoutFailure && inner.timeoutType === 'SCHEDULE_TO_START') {
+    return {
+      type: 'NoAgent',
+      message: `no agent polls the queue of ${tablet}`,
+      hint: `Nothing was changed. Start it on the tablet's host: tabletkeeper agent --tablet ${tablet}`,
+    }
+  }
+  if (inner instanceof TimeoutFailure) {
+    return { type: 'NoAgent', message: `the agent of ${tablet} died or froze in mid-step (${inner.timeoutType} timeout)` }
+  }
+  if (inner instanceof ApplicationFailure) {
+    const [details] = inner.details ?? []
+    const type = ERROR_TYPES.find((known) => known === inner.type) ?? 'Error'
+    return { type, message: inner.message, ...(hasHint(details) ? { hint: details.hint } : {}) }
+  }
+  return { type: 'Error', message: inner instanceof Error ? inner.message : String(inner) }
+}
+
+/** The failure that a run ends with. A cancelled run stays a cancelled one. */
+export function runFailure(error: unknown, cause: Cause, details: FailureDetails): unknown {
+  if (isCancellation(error)) return error
+  return ApplicationFailure.create({
+    message: cause.message,
+    type: cause.type,
+    nonRetryable: true,
+    details: [details],
+    ...(error instanceof Error ? { cause: error } : {}),
+  })
+}
+
+function hasHint(details: unknown): details is { readonly hint: string } {
+  return typeof details === 'object' && details !== null && 'hint' in details && typeof details.hint === 'string'
+}

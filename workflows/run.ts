@@ -1,0 +1,165 @@
+import {
+  CancellationScope,
+  condition,
+  defineQuery,
+  defineSignal,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
+import type { TokenInput } from '../activities/contract.ts'
+import type { BackupName } from '../model/backup-name.ts'
+import { type ReturnedBy, type RunInput, type RunKind, type RunProgress, type StepName, STEP_TITLES } from '../model/runs.ts'
+import { formatDuration } from '../model/units.ts'
+import { type Cause, causeOf, runFailure } from './failure.ts'
+import type { TabletAgent } from './options.ts'
+
+/** What the run did, does and waits for. */
+export const progressQuery = defineQuery<RunProgress>('progress')
+
+/** The host of the tablet is gone for good: end the run that waits for it. The lease dies with the host. */
+export const abandonSignal = defineSignal<[{ readonly reason: 'host-lost' }]>('abandon')
+
+/** One run over one tablet: its steps as people see them, its first failure, and its way back. */
+export class Run {
+  readonly #progress: { -readonly [K in keyof RunProgress]: RunProgress[K] }
+  readonly #done: { step: StepName; seconds: number; detail: string }[] = []
+  readonly #suppressed: string[] = []
+  readonly started = Date.now()
+  #first: { readonly error: unknown; readonly cause: Cause; readonly step: StepName } | undefined
+  #abandoned = false
+  #began = new Set<StepName>()
+  #returnedBy: ReturnedBy = 'nobody'
+  #outSince: number | undefined
+  #outSeconds = 0
+
+  constructor(kind: RunKind, input: RunInput, backup: BackupName | null) {
+    this.#progress = { kind, shard: input.shard, tablet: input.tablet, backup, done: this.#done, current: null, failure: null }
+    const root = CancellationScope.current()
+    setHandler(progressQuery, () => this.#progress)
+    setHandler(abandonSignal, () => {
+      this.#abandoned = true
+      root.cancel()
+    })
+  }
+
+  get seconds(): number {
+    return (Date.now() - this.started) / 1000
+  }
+
+  get outOfServiceSeconds(): number {
+    return this.#outSeconds
+  }
+
+  set backup(name: BackupName | null) {
+    this.#progress.backup = name
+  }
+
+  /** Whether a step was tried: it may have acted even if it failed. */
+  began(step: StepName): boolean {
+    return this.#began.has(step)
+  }
+
+  /** Runs one step and remembers how long it took; `detail` says in a few words what came of it. */
+  async step<T>(step: StepName, act: () => Promise<T>, detail: (result: T) => string = () => ''): Promise<T> {
+    const began = Date.now()
+    this.#began.add(step)
+    this.#show({ step, since: new Date(began).toISOString() })
+    if (step === 'takeOutOfService') this.#outSince = began
+    try {
+      const result = await act()
+      this.#done.push({ step, seconds: (Date.now() - began) / 1000, detail: detail(result) })
+      this.#show(null)
+      if (step === 'releaseTablet') this.#backInService('workflow')
+      return result
+    } catch (error) {
+      this.#failed(error, step)
+      throw error
+    }
+  }
+
+  /**
+   * Takes the tablet and runs the steps that need it. Unless they released it, it is returned to service, whatever failed and whatever
+   * happens to the run meanwhile: taking counts as done even when it failed, since it may have happened.
+   */
+  async holding<T>(agent: TabletAgent, steps: (claim: TokenInput) => Promise<T>): Promise<T> {
+    let token: TokenInput | undefined
+    try {
+      token = await this.step('takeTablet', () => agent.steps.takeTablet({ kind: this.#progress.kind }))
+      return await steps(token)
+    } finally {
+      if (this.#returnedBy === 'nobody') await this.#returnToService(agent, token)
+    }
+  }
+
+  /** Cleaning up that may fail without changing what the run says. */
+  async tidy(step: StepName, act: () => Promise<unknown>): Promise<void> {
+    try {
+      await CancellationScope.nonCancellable(() => this.step(step, act))
+    } catch {
+      // `step` has noted it among what failed after the cause.
+    }
+  }
+
+  /** What the run throws at its end: the first thing that failed, who returned the tablet, and what failed later. */
+  failure(error: unknown): unknown {
+    const cause = this.#first?.cause ?? causeOf(error, this.#progress.tablet)
+    if (this.#abandoned) {
+      return runFailure(undefined, { type: 'NoAgent', message: `abandoned: the host of ${this.#progress.tablet} is lost` }, {
+        step: this.#first?.step ?? null,
+        returnedBy: 'nobody',
+        suppressed: this.#suppressed,
+      })
+    }
+    return runFailure(this.#first?.error ?? error, cause, {
+      step: this.#first?.step ?? null,
+      ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+      returnedBy: this.#returnedBy,
+      suppressed: this.#suppressed,
+    })
+  }
+
+  #failed(error: unknown, step: StepName): void {
+    const cause = causeOf(error, this.#progress.tablet)
+    if (this.#first === undefined) {
+      this.#first = { error, cause, step }
+      const message = isCancellation(error) ? 'cancelled' : cause.message
+      this.#progress.failure = { type: cause.type, message, step }
+    } else {
+      this.#suppressed.push(`${STEP_TITLES[step]}: ${isCancellation(error) ? 'cancelled' : cause.message}`)
+    }
+    this.#show(null)
+  }
+
+  /** Tried until it succeeds, for days if need be; only `abandon` ends the wait for a host that is lost. */
+  async #returnToService(agent: TabletAgent, token: TokenInput | undefined): Promise<void> {
+    await CancellationScope.nonCancellable(async () => {
+      const returned = this.step(
+        'returnToService',
+        () => agent.wayBack.returnToService(token ?? {}),
+        (result) => `by ${result.by}`,
+      )
+      const result = await Promise.race([returned, condition(() => this.#abandoned)])
+      this.#backInService(result?.by ?? 'nobody')
+    })
+  }
+
+  #backInService(by: ReturnedBy): void {
+    this.#returnedBy = by
+    if (this.#outSince === undefined) return
+    this.#outSeconds += (Date.now() - this.#outSince) / 1000
+    this.#outSince = undefined
+  }
+
+  #show(current: RunProgress['current']): void {
+    this.#progress.current = current
+    const lines = this.#done.map((done) => `- ✓ ${STEP_TITLES[done.step]} ${formatDuration(done.seconds * 1000)} ${done.detail}`)
+    if (current !== null) lines.push(`- … **${STEP_TITLES[current.step]}** since ${current.since}`)
+    if (this.#progress.failure !== null) {
+      const { step, message } = this.#progress.failure
+      lines.push(`- ✗ ${step === null ? '' : STEP_TITLES[step]}: ${message}`)
+    }
+    setCurrentDetails([`${this.#progress.tablet} of ${this.#progress.shard}, run ${workflowInfo().runId}`, '', ...lines].join('\n'))
+  }
+}
