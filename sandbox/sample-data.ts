@@ -38,7 +38,7 @@ const TABLES: readonly SampleTable[] = [
     definition: `(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, email VARCHAR(120) NOT NULL, name VARCHAR(80) NOT NULL, note VARCHAR(255) NOT NULL,
       visits INT NOT NULL DEFAULT 0, since DATETIME(3) NOT NULL, KEY by_email (email))`,
     row: { email: `CONCAT(HEX(RANDOM_BYTES(8)), '@example.com')`, name: WORD, note: SENTENCE, since: 'NOW(3)' },
-    rowBytes: 250,
+    rowBytes: 420,
     share: 0.25,
   },
   {
@@ -53,7 +53,7 @@ const TABLES: readonly SampleTable[] = [
       total: 'RAND() * 1000',
       reference: 'RANDOM_BYTES(64)',
     },
-    rowBytes: 140,
+    rowBytes: 220,
     share: 0.25,
   },
   {
@@ -61,7 +61,7 @@ const TABLES: readonly SampleTable[] = [
     definition:
       '(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, kind VARCHAR(20) NOT NULL, body TEXT NOT NULL) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8',
     row: { kind: WORD, body: `REPEAT(CONCAT(${SENTENCE}, HEX(RANDOM_BYTES(16)), ' '), 4)` },
-    rowBytes: 300,
+    rowBytes: 330,
     share: 0.1,
   },
   {
@@ -69,7 +69,7 @@ const TABLES: readonly SampleTable[] = [
     definition:
       '(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, title VARCHAR(80) NOT NULL, body TEXT NOT NULL, FULLTEXT KEY by_text (title, body))',
     row: { title: `CONCAT(${WORD}, ' ', i)`, body: `CONCAT_WS('. ', ${SENTENCE}, ${SENTENCE})` },
-    rowBytes: 700,
+    rowBytes: 1300,
     share: 0.05,
   },
   {

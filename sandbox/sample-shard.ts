@@ -71,7 +71,9 @@ export async function startShard(options: ShardOptions): Promise<SampleShard> {
     return tablet
   }
   const stop = async () => {
-    await Promise.all([...tablets.values()].map((tablet) => tablet.stop()))
+    const others = [...tablets.values()].filter((tablet) => tablet !== primary)
+    await Promise.all(others.map((tablet) => tablet.stop()))
+    await primary.stop()
   }
 
   const primary = await addTablet(firstUid)
