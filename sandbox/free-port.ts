@@ -12,15 +12,20 @@ const HIGHEST = 31_999
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(LOWEST, HIGHEST + 1)
-    const server = createServer()
-    try {
-      server.listen({ port, host: '127.0.0.1', exclusive: true })
-      await once(server, 'listening')
-      return port
-    } catch {
-      // taken: the next one
-    } finally {
-      server.close()
-    }
+    if (await isFree(port)) return port
+  }
+}
+
+/** Whether one could listen on `port` of 127.0.0.1 now. */
+export async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  try {
+    server.listen({ port, host: '127.0.0.1', exclusive: true })
+    await once(server, 'listening')
+    return true
+  } catch {
+    return false
+  } finally {
+    server.close()
   }
 }
