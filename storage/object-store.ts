@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 
-/** A name in a store: parts joined by `/`, none empty, `.` or `..`; relative to the configured root. */
+/** A name in a store, as `object-key.ts` accepts it: parts joined by `/`; relative to the configured root. */
 export type ObjectKey = string
 
 export interface ObjectInfo {
@@ -14,38 +14,66 @@ export interface ObjectInfo {
 export interface Listing {
   /** Objects, sorted by key. */
   readonly objects: readonly ObjectInfo[]
-  /** With a delimiter: distinct `…/` prefixes directly below, sorted. */
+  /**
+   * With a delimiter: distinct `…/` prefixes directly below, sorted. A store that can tell also names those below which nothing but
+   * an unfinished write is left, so that somebody can clean up.
+   */
   readonly prefixes: readonly string[]
 }
+
+/** A part of an object: from byte `start` to byte `end`, both included. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * What stands at the configured root. `new`: it is there and nothing was ever stored in it, or a mount is missing: nobody can tell,
+ * so it is no answer to "which backups are there". The id of a ready repository is null until tabletkeeper writes to one of Vitess.
+ */
+export type Repository = { readonly state: 'ready'; readonly id: string | null } | { readonly state: 'new' }
 
 /**
  * Where backups are kept. Every implementation guarantees the same and passes one conformance suite (`test/storage/conformance.ts`):
  *
- * - an object appears under its key whole and durable, or not at all;
+ * - an object appears under its key whole and durable, or not at all; a removal is durable when the call resolves;
+ * - calls may be made at the same time, from several hosts too: of two writes to a key one wins whole;
  * - no call retries for ever: failures are `StorageUnavailable` (may go away; Temporal retries), `StorageDenied`, `StorageFull`,
- *   `InvalidConfig` (no such bucket or root) or `NotFound` (no such object);
- * - an empty listing is only ever returned by a store that is there and answered: a missing mount or bucket is an error.
+ *   `InvalidConfig` (no such bucket or root, or it holds something else), `NotFound` (no such object) or `InvalidInput` (a bad key);
+ * - "nothing there" is only ever said by a ready repository: while it is new, all but `put`, `probe` and `repository` fail with
+ *   `StorageUnavailable`, and so does everything once the repository is another than this object has seen before;
+ * - names that start with a dot are the store's own and the file system's: no key holds one, no listing shows one.
  */
 export interface ObjectStore {
   /** What it is, for people: `file:/mnt/backups`. */
   readonly description: string
+  /** @throws InvalidConfig when the root does not exist, or holds files that are no repository */
+  repository(): Promise<Repository>
   /**
-   * Stores a whole object. A body that fails leaves nothing behind.
+   * Stores a whole object, replacing what was there; the first one makes a new repository ready. It takes charge of `body`, which it
+   * reads to its end or destroys. A body that fails leaves nothing behind, and its error is thrown as it is.
    * @returns its stored size in bytes
-   * @throws `TabletkeeperError` `Refused` when `ifAbsent` and the key exists
+   * @throws Refused when `ifAbsent` and the key exists; the signal's reason when aborted
    */
   put(key: ObjectKey, body: Buffer | Readable, options?: PutOptions): Promise<number>
-  /** Reads an object, or bytes `start` to `end` (both inclusive) of it. */
-  get(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<Readable>
+  /**
+   * Opens an object, or a range of it. The caller reads the stream to its end or destroys it. The stream gives every byte that was
+   * asked for, or fails with one of the errors above.
+   * @throws NotFound; CorruptBackup when the range is not wholly within the object
+   */
+  get(key: ObjectKey, range?: ByteRange): Promise<Readable>
   /** The object's description, or undefined when it does not exist. */
   head(key: ObjectKey): Promise<ObjectInfo | undefined>
   /** Everything whose key starts with `prefix` (a plain string prefix); with `delimiter` only one level. */
   list(prefix: string, options?: { readonly delimiter?: '/' }): Promise<Listing>
   /** Removes objects by exact key; those that do not exist are no error. */
   delete(keys: readonly ObjectKey[]): Promise<void>
-  /** Removes what unfinished writes left under `prefix`: temporary files, multipart uploads. */
+  /**
+   * Removes what writes that ended without an end left under `prefix` (a plain string prefix): temporary files and empty
+   * directories, multipart uploads. A write that is still at work there fails.
+   */
   abortUploads(prefix: string): Promise<void>
-  /** Proves by a round trip that the store can be written, read and listed; leaves nothing but one reused probe object. */
+  /** Proves by a round trip that the store can be written, read and listed; leaves no more than one reused probe object. */
   probe(): Promise<void>
 }
 

@@ -1,0 +1,18 @@
+import { randomBytes } from 'node:crypto'
+
+const TEMPORARY = /^\.tmp-[0-9a-f]{16}-(.+)$/s
+
+/** A name beside `name` for what is written before it may be called so. */
+export function temporaryNameOf(name: string): string {
+  return `.tmp-${randomBytes(8).toString('hex')}-${name}`
+}
+
+/** The name that a temporary file was to get; undefined for any other file. */
+export function finalNameOf(name: string): string | undefined {
+  return TEMPORARY.exec(name)?.[1]
+}
+
+/** Whether a directory entry is the users': neither the store's own nor the file system's (`.nfs…`, `.snapshot`, `lost+found`). */
+export function isVisible(name: string, atRoot: boolean): boolean {
+  return !name.startsWith('.') && !(atRoot && name === 'lost+found')
+}

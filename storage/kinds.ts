@@ -1,0 +1,12 @@
+import type { Config } from '../model/config.ts'
+import type { ObjectStore } from './object-store.ts'
+
+/** The store that a configuration names. Nothing is asked of it yet: whether it is there, its first call tells. */
+export async function openStore(storage: Config['storage']): Promise<ObjectStore> {
+  switch (storage.kind) {
+    case 'file': {
+      const { FileStore } = await import('./file.ts')
+      return new FileStore(storage.root)
+    }
+  }
+}

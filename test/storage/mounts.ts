@@ -1,0 +1,60 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { onTestFinished } from 'vitest'
+import { temporaryDirectory } from './temporary-directory.ts'
+
+const run = promisify(execFile)
+
+/** Why these tests cannot run here, or undefined: mounting takes root, and a container may not even then. */
+export const NO_MOUNTS = reasonAgainstMounting()
+
+export async function mount(...options: readonly string[]): Promise<void> {
+  await run('mount', options)
+}
+
+export async function unmount(path: string): Promise<void> {
+  await run('umount', [path])
+}
+
+/** A file system in memory that has room for `kibibytes`; it goes when the test ends. */
+export async function smallFileSystem(kibibytes: number): Promise<string> {
+  const path = await temporaryDirectory()
+  await mount('-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', path)
+  onTestFinished(() => unmount(path))
+  return path
+}
+
+/** The same on a disk: ext4 in a file. */
+export async function smallDisk(mebibytes: number): Promise<string> {
+  const [directory, path] = [await temporaryDirectory(), await temporaryDirectory()]
+  const image = join(directory, 'image')
+  await run('truncate', ['-s', `${mebibytes}M`, image])
+  await run('mkfs.ext4', ['-q', '-m', '0', image])
+  await mount('-o', 'loop', image, path)
+  onTestFinished(() => unmount(path))
+  return path
+}
+
+/** Makes a directory one that not even root may change. */
+export async function freeze(path: string): Promise<void> {
+  await run('chattr', ['+i', path])
+  onTestFinished(async () => {
+    await run('chattr', ['-i', path])
+  })
+}
+
+function reasonAgainstMounting(): string | undefined {
+  const path = mkdtempSync(join(tmpdir(), 'tabletkeeper-mount-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path], { stdio: 'pipe' })
+    execFileSync('umount', [path], { stdio: 'pipe' })
+    rmdirSync(path)
+    return undefined
+  } catch (error) {
+    rmSync(path, { recursive: true, force: true })
+    return `file systems cannot be mounted here: ${error instanceof Error ? error.message.trim() : error}`
+  }
+}
