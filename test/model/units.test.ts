@@ -28,8 +28,8 @@ describe('a duration', () => {
     ' 1s',
     '1s\n',
     '1w',
-    `${'9'.repeat(400)}d`,
-  ])('%.20j is none', (text) => {
+    `${'9'.repeat(20)}d`,
+  ])('%j is none', (text) => {
     expect(() => parseDuration(text)).toThrow(
       expect.objectContaining({ type: 'InvalidInput', hint: expect.any(String) }),
     )
