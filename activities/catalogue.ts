@@ -1,8 +1,9 @@
 import { isError } from '../model/errors.ts'
 import type { BootstrapInput, RestoreInput } from '../model/runs.ts'
 import type { Logger } from 'pino'
-import { programVersion } from '../mysql/process.ts'
-import { discardIncomplete, findBackup } from '../storage/catalogue.ts'
+import { programVersion } from '../mysql/mysqld-program.ts'
+import { findBackup } from '../storage/find-backup.ts'
+import { discardIncomplete } from '../storage/remove-backup.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import { activity } from './activity.ts'
 import type { ControlActivities, TabletActivities } from './contract.ts'
@@ -18,9 +19,10 @@ export function findingActivities(context: TabletContext): Pick<TabletActivities
       const backup = 'backup' in input ? input.backup : undefined
       const before = 'before' in input && input.before !== undefined ? new Date(input.before) : undefined
       const result = await findBackup(store, tablet.driver.shard, { backup, before, serverVersion })
-      if (!result.found) return { found: false }
-      const { name, manifest } = result.entry
-      return { found: true, backup: name, position: manifest.Position, takenAt: manifest.BackupTime }
+      if ('none' in result) return { found: false }
+      const { name, manifest } = result.found
+      const warnings = result.passedOver.map((newer) => ({ about: newer.name, message: `passed over: ${newer.reason}` }))
+      return { found: true, backup: name, position: manifest.Position, takenAt: manifest.BackupTime, warnings }
     }),
   }
 }
@@ -37,7 +39,7 @@ export function controlActivities(store: ObjectStore, log: Logger): ControlActiv
         if (!isError(error, 'Refused', 'NotFound')) throw error
       }
     }),
-    checkStorage: activity(log, ignore, async () => {
+    checkStorage: activity(log, ignore, async (_attempt, _none: void) => {
       await store.probe()
       return { description: store.description }
     }),

@@ -19,7 +19,14 @@ export interface BackupPlan {
 }
 
 export type FoundBackup =
-  | { readonly found: true; readonly backup: BackupName; readonly position: string; readonly takenAt: string }
+  | {
+      readonly found: true
+      readonly backup: BackupName
+      readonly position: string
+      readonly takenAt: string
+      /** Newer backups that cannot be restored from. */
+      readonly warnings: readonly Warning[]
+    }
   | { readonly found: false }
 
 export interface RestorePlan {

@@ -1,14 +1,13 @@
 import { TabletkeeperError } from '../model/errors.ts'
-import { backupKey } from '../storage/catalogue.ts'
+import { backupDirectory } from '../storage/backup-key.ts'
 import { proveCleanShutdown } from '../mysql/clean-shutdown.ts'
 import { checkUnchanged, selectFiles } from '../mysql/data-directory.ts'
 import { lockFile } from '../mysql/file-lock.ts'
 import type { ServerLayout } from '../mysql/my-cnf.ts'
 import { copyBackup } from '../engine/backup-copy.ts'
 import { writeCopyRecord } from '../tablets/copy-record.ts'
-import { systemTablespace } from '../mysql/data-directory.ts'
 import type { TabletActivities } from './contract.ts'
-import { type TabletContext, underLease } from './tablet-context.ts'
+import { filesAtOnce, type TabletContext, underLease } from './tablet-context.ts'
 
 /** Step 4: the files of one cleanly stopped mysqld, which nobody can start meanwhile, go to storage. */
 export function copyActivities(context: TabletContext): Pick<TabletActivities, 'copyFiles'> {
@@ -21,7 +20,7 @@ export function copyActivities(context: TabletContext): Pick<TabletActivities, '
       if (reading === null || stoppedAt === null) {
         throw new TabletkeeperError('FenceBroken', `${driver.alias} was not stopped by this run: nothing is copied`)
       }
-      const lock = await lockFile(systemTablespace(layout))
+      const lock = await lockFile(layout.systemTablespace)
       if (lock === undefined) {
         throw new TabletkeeperError('FenceBroken', `somebody started mysqld of ${driver.alias} after it was stopped for ${backup}`, {
           hint: 'Find what starts it (systemd, an operator, a supervisor) and keep it from doing so during backups.',
@@ -33,9 +32,9 @@ export function copyActivities(context: TabletContext): Pick<TabletActivities, '
         const copied = await copyBackup({
           files,
           store,
-          prefix: (index) => backupKey(driver.shard, backup, String(index)),
+          directory: backupDirectory(driver.shard, backup),
           level: config.backup.level,
-          concurrency: concurrency ?? config.backup.concurrency,
+          concurrency: filesAtOnce(concurrency ?? config.backup.concurrency),
           signal: step.signal,
           onProgress: (progress) => attempt.sign(progress),
         })

@@ -8,7 +8,7 @@ import type { ReplicaType } from '../model/tablet-type.ts'
 import { formatBytes } from '../model/units.ts'
 import { emptiness } from '../mysql/data-directory.ts'
 import { connectedReplicas } from '../mysql/server-state.ts'
-import { readBackup } from '../storage/catalogue.ts'
+import { readEntry } from '../storage/catalogue.ts'
 import type { PrimaryView, TabletState } from '../tablets/driver.ts'
 import type { FoundBackup, RestorePlan } from './contract.ts'
 import type { TabletContext } from './tablet-context.ts'
@@ -36,11 +36,11 @@ export async function preflightRestore(context: TabletContext, request: Request)
   if (primary.alias === driver.alias) throw refused(context, `is the primary of ${driver.shard}`, 'Restore a replica, then fail over to it.')
   await assertReplaceable(context, request, state, primary)
   assertType(context, request)
-  const warnings: Warning[] = []
+  const warnings: Warning[] = request.backup.found ? [...request.backup.warnings] : []
   let dataBytes = 0
   if (request.backup.found) {
     const { backup } = request.backup
-    const entry = await readBackup(store, driver.shard, backup)
+    const entry = await readEntry(store, driver.shard, backup)
     if (entry.state !== 'complete') throw new TabletkeeperError('CorruptBackup', `${backup} of ${driver.shard} is not complete`)
     assertReachable(context, parsePosition(entry.manifest.Position), primary)
     if (!hasUndo(entry.manifest)) {

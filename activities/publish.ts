@@ -5,7 +5,8 @@ import { formatManifest, type Manifest } from '../model/manifest.ts'
 import { parsePosition, positionOf } from '../model/position.ts'
 import { partsOf, type ShardName } from '../model/shard-name.ts'
 import { VERSION } from '../model/version.ts'
-import { backupKey, readBackup } from '../storage/catalogue.ts'
+import { backupDirectory, backupKey, MANIFEST } from '../storage/backup-key.ts'
+import { readEntry } from '../storage/catalogue.ts'
 import { type CopyRecord, readCopyRecord, removeCopyRecord } from '../tablets/copy-record.ts'
 import type { TabletActivities } from './contract.ts'
 import { onTablet, type TabletContext } from './tablet-context.ts'
@@ -17,16 +18,16 @@ export function publishActivities(context: TabletContext): Pick<TabletActivities
   return {
     publishBackup: onTablet(context, async (attempt, { backup }) => {
       attempt.sign({ waitingFor: 'every stored object to be checked' })
-      const published = await readBackup(store, shard, backup)
+      const published = await readEntry(store, shard, backup)
       if (published.state === 'complete' && published.manifest.Tabletkeeper?.Run === attempt.runId) {
         // An earlier attempt got this far before its answer was lost.
         await removeCopyRecord(tablet.leasePath, backup)
         return { objects: published.manifest.FileEntries.length }
       }
       const record = await readCopyRecord(tablet.leasePath, backup)
-      await checkStored(store, (object) => backupKey(shard, backup, object), record.files)
+      await checkStored(store, backupDirectory(shard, backup), record.files)
       const text = formatManifest(manifestOf(shard, record))
-      await store.put(backupKey(shard, backup, 'MANIFEST'), Buffer.from(text), { ifAbsent: true, signal: attempt.signal })
+      await store.put(backupKey(shard, backup, MANIFEST), Buffer.from(text), { ifAbsent: true, signal: attempt.signal })
       await removeCopyRecord(tablet.leasePath, backup)
       return { objects: record.files.length }
     }),

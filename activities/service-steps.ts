@@ -1,7 +1,8 @@
 import { TabletkeeperError } from '../model/errors.ts'
 import { positionOf } from '../model/position.ts'
 import { readServerState } from '../mysql/server-state.ts'
-import { capturedSettingsSchema, reduceDirtyPages, setSuperReadOnly } from '../mysql/settings.ts'
+import { reduceDirtyPages } from '../mysql/quick-stop.ts'
+import { capturedSettingsSchema, setSuperReadOnly } from '../mysql/settings.ts'
 import { firstStartFile } from '../tablets/first-start.ts'
 import { assertReplica } from './preflight-backup.ts'
 import type { TabletActivities } from './contract.ts'
@@ -75,9 +76,10 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
     rejoin: underLease(context, 'rejoin', async (step, { after }, attempt) => {
       const { returnTo, captured } = step.lease
       if (returnTo === null) throw new TabletkeeperError('FenceBroken', `the data of ${driver.alias} are not proven yet`)
-      if (after === 'backup' && captured !== null) await driver.applySettings(capturedSettingsSchema.parse(captured))
+      if (after === 'restore') await driver.configureReplication(step.signal)
+      if (captured !== null) await driver.applySettings(capturedSettingsSchema.parse(captured))
       attempt.sign({ waitingFor: 'replication to run' })
-      await driver.startReplication(step.signal, after === 'backup' ? 'keep credentials' : 'configure anew')
+      await driver.startReplication(step.signal)
       const { caughtUp, lagSeconds } = await driver.catchUp({
         maxLag: config.backup.maxLag,
         timeout: config.backup.catchUpTimeout,

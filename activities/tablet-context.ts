@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
 import type { Config } from '../model/config.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
@@ -37,4 +38,9 @@ export function underLease<Input extends TokenInput, Output>(
     const claim = { runId: attempt.runId, token: input.token }
     return await context.tablet.step(claim, name, attempt.activityId, attempt.signal, (step) => act(step, input, attempt))
   })
+}
+
+/** How many files are copied at once on this host. */
+export function filesAtOnce(concurrency: number | 'cores'): number {
+  return concurrency === 'cores' ? availableParallelism() : concurrency
 }

@@ -5,7 +5,8 @@ import type { ReturnedBy } from '../model/runs.ts'
 import type { ServiceType } from '../model/tablet-type.ts'
 import { settleMysqld } from './settle-mysqld.ts'
 import { capturedSettingsSchema } from '../mysql/settings.ts'
-import { readSwapJournal, recoverSwap } from '../mysql/swap.ts'
+import { readJournal } from '../mysql/swap-journal.ts'
+import { recoverSwap } from '../mysql/swap-recovery.ts'
 import type { LeasedTablet, StepContext } from './leased-tablet.ts'
 import { recordReturn } from './return-record.ts'
 import { discardStaged } from './staging.ts'
@@ -59,8 +60,9 @@ export async function returnToService(tablet: LeasedTablet, request: ReturnReque
 /** Data of an unfinished restore go out again, the old ones in; of a finished one, the old ones go. */
 async function undoSwap(tablet: LeasedTablet, context: StepContext, note: (detail: string) => void): Promise<void> {
   const layout = await tablet.driver.layout()
-  if ((await readSwapJournal(layout.datadir)) === undefined) return
-  if ((await tablet.driver.describe()).mysqld === 'up') {
+  const journal = await readJournal(layout.datadir)
+  if (journal === undefined) return
+  if (journal.phase !== 'committed' && (await tablet.driver.describe()).mysqld === 'up') {
     await tablet.driver.stopMysqld(context.signal)
     note('mysqld stopped, to put the old data back')
   }
@@ -86,7 +88,7 @@ async function runAgain(
   }
   if (context.lease.returnTo === 'PRIMARY' || state.replication === undefined) return null
   request.onWait?.('replication to run')
-  await driver.startReplication(context.signal, 'keep credentials')
+  await driver.startReplication(context.signal)
   note('replication runs')
   const caught = await driver.catchUp({
     maxLag: request.limits.maxLag,

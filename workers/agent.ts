@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { Worker } from '@temporalio/worker'
+import { Worker, type WorkerInterceptors } from '@temporalio/worker'
 import type { Logger } from 'pino'
 import { activitiesOf } from '../activities/tablet-activities.ts'
 import type { TabletAlias } from '../model/alias.ts'
@@ -26,6 +26,8 @@ export interface AgentOptions {
   readonly initTabletType?: ReplicaType | undefined
   readonly signal: AbortSignal
   readonly log: Logger
+  /** Around every activity: for tracing, and for tests that need a step to fail. */
+  readonly interceptors?: WorkerInterceptors
   /** Called when every tablet's queue is polled. */
   readonly onReady?: () => void
 }
@@ -80,6 +82,7 @@ async function pollUntilAborted(
         namespace: link.namespace,
         taskQueue: agentQueue(tablet.driver.alias),
         activities: { ...activitiesOf(context) },
+        ...(options.interceptors === undefined ? {} : { interceptors: options.interceptors }),
         // A return to service never waits behind a copy; idle polls cost the server, and there is one worker for each tablet.
         maxConcurrentActivityTaskExecutions: 8,
         maxConcurrentActivityTaskPolls: 2,

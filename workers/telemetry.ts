@@ -6,8 +6,12 @@ export function createLog(role: 'agent' | 'control' | 'tabletkeeper', level: str
   return pino({ level, base: { role }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }))
 }
 
-/** Sends what Temporal's SDK has to say into the same log. Once a process, before the first worker. */
+let installed = false
+
+/** Sends what Temporal's SDK has to say into the same log: that of the first worker in this process. */
 export function installRuntime(log: Logger): void {
+  if (installed) return
+  installed = true
   const sdk = log.child({ event: 'temporal' })
   const write =
     (level: 'trace' | 'debug' | 'info' | 'warn' | 'error') =>

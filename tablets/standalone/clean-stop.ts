@@ -4,7 +4,8 @@ import type { MysqlConnection } from '../../mysql/admin.ts'
 import { proveCleanShutdown } from '../../mysql/clean-shutdown.ts'
 import type { ServerLayout } from '../../mysql/my-cnf.ts'
 import type { Mysqld } from '../../mysql/process.ts'
-import { guardRestart, setFastShutdown } from '../../mysql/settings.ts'
+import { setFastShutdown } from '../../mysql/quick-stop.ts'
+import { guardRestart } from '../../mysql/settings.ts'
 
 const ATTEMPTS = 3
 /** A stop waits for background rollback and for whatever the last transaction left; a kill would lose it. */

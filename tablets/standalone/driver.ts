@@ -7,15 +7,13 @@ import type { ReplicaType, TabletType } from '../../model/tablet-type.ts'
 import type { Milliseconds } from '../../model/units.ts'
 import { MysqlConnection } from '../../mysql/admin.ts'
 import { emptiness } from '../../mysql/data-directory.ts'
+import { liftFirstStart } from '../../mysql/first-start.ts'
 import { readServerLayout, type ServerLayout } from '../../mysql/my-cnf.ts'
 import { Mysqld } from '../../mysql/process.ts'
-import {
-  awaitCaughtUp,
-  pointReplication,
-  readReplication,
-  startReplication,
-  stopReplication,
-} from '../../mysql/replication.ts'
+import { awaitCaughtUp } from '../../mysql/catch-up.ts'
+import { readReplication } from '../../mysql/replication.ts'
+import { pointReplication } from '../../mysql/replication-source.ts'
+import { startReplication, stopReplication } from '../../mysql/replication-threads.ts'
 import { readServerState } from '../../mysql/server-state.ts'
 import { drainSessions } from '../../mysql/sessions.ts'
 import { applySettings, type CapturedSettings } from '../../mysql/settings.ts'
@@ -93,18 +91,21 @@ export class StandaloneDriver implements TabletDriver {
     await stopReplication(connection, { signal })
   }
 
-  async startReplication(signal: AbortSignal, source: 'keep credentials' | 'configure anew'): Promise<void> {
-    const primary = await this.primary()
+  async configureReplication(signal: AbortSignal): Promise<void> {
+    const { host, port } = await this.primary()
+    const { user } = this.config.mysql.replication
+    const password = await replicationPassword(this.config)
+    await using connection = await this.connect()
+    await pointReplication(connection, { host, port, user, password }, 'whole', { signal })
+    await liftFirstStart(connection, this.config.mysql)
+  }
+
+  async startReplication(signal: AbortSignal): Promise<void> {
+    const { host, port } = await this.primary()
     await using connection = await this.connect()
     const present = await readReplication(connection)
-    const moved = present?.sourceHost !== primary.host || present.sourcePort !== primary.port
-    if (source === 'configure anew' || present === undefined) {
-      const { user } = this.config.mysql.replication
-      const password = await replicationPassword(this.config)
-      await pointReplication(connection, { host: primary.host, port: primary.port, user, password }, 'whole')
-    } else if (moved) {
-      await stopReplication(connection, { signal })
-      await pointReplication(connection, { host: primary.host, port: primary.port }, 'address only')
+    if (present?.sourceHost !== host || present.sourcePort !== port) {
+      await pointReplication(connection, { host, port }, 'address only', { signal })
     }
     await startReplication(connection, { signal })
   }

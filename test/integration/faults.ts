@@ -1,0 +1,39 @@
+import type { ActivityInterceptors, WorkerInterceptors } from '@temporalio/worker'
+
+/** Where in an activity something is made to happen. */
+export interface Fault {
+  /** Name of the activity. */
+  readonly at: string
+  /** `before` the activity acts or `after` it has acted but before its run hears of it. */
+  readonly when: 'before' | 'after'
+  /** What happens; what it throws is what the activity throws. */
+  readonly happens: () => Promise<void> | void
+  /** Default: only the first time. */
+  readonly always?: boolean
+}
+
+/** Makes faults happen around activities of a real agent. */
+export function withFaults(...faults: Fault[]): WorkerInterceptors {
+  const spent = new Set<Fault>()
+  return {
+    activity: [
+      (context): ActivityInterceptors => ({
+        inbound: {
+          async execute(input, next) {
+            const due = (when: Fault['when']) =>
+              faults.find((fault) => fault.at === context.info.activityType && fault.when === when && !spent.has(fault))
+            const happen = async (fault: Fault | undefined) => {
+              if (fault === undefined) return
+              if (fault.always !== true) spent.add(fault)
+              await fault.happens()
+            }
+            await happen(due('before'))
+            const result = await next(input)
+            await happen(due('after'))
+            return result
+          },
+        },
+      }),
+    ],
+  }
+}
