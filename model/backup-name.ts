@@ -16,7 +16,11 @@ export function backupNameOf(alias: TabletAlias, time: Date): BackupName {
  * Reads a backup's name.
  * @throws InvalidInput when it is not one, or names a time that does not exist
  */
-export function parseBackupName(text: string): { readonly name: BackupName; readonly time: Date; readonly alias: TabletAlias } {
+export function parseBackupName(text: string): {
+  readonly name: BackupName
+  readonly time: Date
+  readonly alias: TabletAlias
+} {
   const [, date, hours, minutes, seconds, alias] = NAME.exec(text) ?? []
   const time = new Date(`${date}T${hours}:${minutes}:${seconds}Z`)
   if (alias === undefined || Number.isNaN(time.getTime()) || backupNameOf(parseAlias(alias), time) !== text) {

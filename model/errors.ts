@@ -26,7 +26,12 @@ export interface ErrorOptions {
   readonly cause?: unknown
 }
 
-const RETRYABLE: ReadonlySet<ErrorType> = new Set(['NoAgent', 'StorageUnavailable', 'MysqldFailed', 'ReplicationFailed'])
+const RETRYABLE: ReadonlySet<ErrorType> = new Set([
+  'NoAgent',
+  'StorageUnavailable',
+  'MysqldFailed',
+  'ReplicationFailed',
+])
 
 /** A failure that was foreseen: its message says what happened and to what, its hint what to do next. */
 export class TabletkeeperError extends Error {

@@ -87,7 +87,10 @@ export function assertClaim(lease: Lease | undefined, claim: Claim, tablet: stri
     throw new TabletkeeperError('FenceBroken', `this run holds ${tablet} no longer: it was returned to service`)
   }
   if (lease.token !== claim.token || lease.runId !== claim.runId) {
-    throw new TabletkeeperError('FenceBroken', `this run holds ${tablet} no longer: ${lease.workflowId} (run ${lease.runId}) does`)
+    throw new TabletkeeperError(
+      'FenceBroken',
+      `this run holds ${tablet} no longer: ${lease.workflowId} (run ${lease.runId}) does`,
+    )
   }
   if (lease.state === 'returning') {
     throw new TabletkeeperError('FenceBroken', `${tablet} is being returned to service: no step begins on it`)

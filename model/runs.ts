@@ -131,8 +131,17 @@ export interface RunProgress {
   readonly backup: BackupName | null
   readonly done: readonly { readonly step: StepName; readonly seconds: number; readonly detail: string }[]
   readonly current: { readonly step: StepName; readonly since: string } | null
-  readonly failure: { readonly type: ErrorType | 'Error'; readonly message: string; readonly step: StepName | null } | null
+  readonly failure: {
+    readonly type: ErrorType | 'Error'
+    readonly message: string
+    readonly step: StepName | null
+  } | null
 }
 
 /** Search attributes, all Keyword: registered by control where it may, set at start where they are registered. */
-export const SEARCH_ATTRIBUTES = ['TabletkeeperKind', 'TabletkeeperShard', 'TabletkeeperTablet', 'TabletkeeperBackup'] as const
+export const SEARCH_ATTRIBUTES = [
+  'TabletkeeperKind',
+  'TabletkeeperShard',
+  'TabletkeeperTablet',
+  'TabletkeeperBackup',
+] as const

@@ -1,0 +1,122 @@
+import { ApplicationFailure } from '@temporalio/common'
+import { WorkflowFailedError } from '@temporalio/client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { TabletAlias } from '../../model/alias.ts'
+import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import { eventually, expectInService, expectNothingPublished } from './assertions.ts'
+import { type Fault, withFaults } from './faults.ts'
+import { startWorld, type World } from './world.ts'
+
+const SIX = ['takeOutOfService', 'stopReplication', 'stopMysqld', 'copyFiles', 'startMysqld', 'rejoin'] as const
+
+describe('whatever ends a backup, its tablet is back in service and nothing is published', () => {
+  let world: World
+  let replica: SampleTablet
+  let alias: TabletAlias
+
+  beforeAll(async () => {
+    world = await startWorld()
+    await world.startControl()
+    const [first] = world.shard.replicas
+    if (first === undefined) throw new Error('the shard has no replica')
+    replica = first
+    alias = first.alias
+  })
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]()
+  })
+
+  /** Starts a backup whose agent has `faults`; the agent runs until the check is done. */
+  async function backupWith(faults: Fault[], check: (workflowId: string, runId: string) => Promise<void>): Promise<void> {
+    const agent = await world.startAgent(alias, { interceptors: withFaults(...faults) })
+    try {
+      const run = await world.keeper.backup(world.input(alias))
+      await check(run.workflowId, run.runId ?? '')
+      await expectInService(world, replica)
+      await expectNothingPublished(world)
+    } finally {
+      await agent.stop()
+    }
+  }
+
+  async function failureOf(workflowId: string, runId: string): Promise<unknown> {
+    const outcome = await world.client.workflow.getHandle(workflowId, runId).result().catch((error: unknown) => error)
+    return outcome instanceof WorkflowFailedError ? outcome.cause : outcome
+  }
+
+  test.each(SIX)('a failure at step %s, after it has acted', async (step) => {
+    const happens = () => {
+      throw ApplicationFailure.nonRetryable(`made to fail at ${step}`, 'MysqldFailed')
+    }
+    await backupWith([{ at: step, when: 'after', happens }], async (workflowId, runId) => {
+      expect(await failureOf(workflowId, runId)).toMatchObject({ type: 'MysqldFailed', message: `made to fail at ${step}` })
+    })
+  })
+
+  test('a step that throws for ever', async () => {
+    const happens = () => {
+      throw ApplicationFailure.retryable('the store is gone', 'StorageUnavailable')
+    }
+    await backupWith([{ at: 'copyFiles', when: 'before', always: true, happens }], async (workflowId, runId) => {
+      expect(await failureOf(workflowId, runId)).toMatchObject({ type: 'StorageUnavailable', message: 'the store is gone' })
+    })
+  })
+
+  test.each(SIX)('a cancellation during step %s', async (step) => {
+    let cancel = async (): Promise<void> => {}
+    const happens = async () => {
+      await cancel()
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
+    }
+    await backupWith([{ at: step, when: 'before', happens }], async (workflowId, runId) => {
+      cancel = async () => void (await world.client.workflow.getHandle(workflowId, runId).cancel())
+      const failure = await failureOf(workflowId, runId)
+      expect(failure).toMatchObject({ name: 'CancelledFailure' })
+    })
+  })
+
+  test.each(['stopMysqld', 'copyFiles'] as const)('a termination during step %s', async (step) => {
+    let terminate = async (): Promise<void> => {}
+    const happens = async () => {
+      await terminate()
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
+    }
+    await backupWith([{ at: step, when: 'before', happens }], async (workflowId, runId) => {
+      terminate = async () => void (await world.client.workflow.getHandle(workflowId, runId).terminate('impatient'))
+      await eventually(
+        async () => (await world.client.workflow.getHandle(workflowId, runId).describe()).status.name,
+        (status) => status === 'TERMINATED',
+      )
+    })
+  })
+
+  test.each(['stopMysqld', 'copyFiles'] as const)('a reset during step %s', async (step) => {
+    let reset = async (): Promise<void> => {}
+    const happens = async () => {
+      await reset()
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
+    }
+    await backupWith([{ at: step, when: 'before', happens }], async (workflowId, runId) => {
+      reset = () => resetToStep(workflowId, runId, step)
+      await failureOf(workflowId, runId)
+      // The run that the reset began ends too, by its fence, or by failing where the tablet was taken from it.
+      await eventually(
+        async () => (await world.client.workflow.getHandle(workflowId).describe()).status.name,
+        (status) => status === 'FAILED' || status === 'COMPLETED',
+      )
+    })
+  })
+
+  /** Resets a run to the workflow task in which it scheduled `step`. */
+  async function resetToStep(workflowId: string, runId: string, step: string): Promise<void> {
+    const { events } = await world.client.workflow.getHandle(workflowId, runId).fetchHistory()
+    const scheduled = (events ?? []).find((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === step)
+    await world.client.workflowService.resetWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId, runId },
+      workflowTaskFinishEventId: scheduled?.activityTaskScheduledEventAttributes?.workflowTaskCompletedEventId ?? null,
+      requestId: crypto.randomUUID(),
+      reason: 'tried by a test',
+    })
+  }
+})
