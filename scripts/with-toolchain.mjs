@@ -29,11 +29,17 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
 }
 
 const [first, ...rest] = process.argv.slice(2)
-const command = first === '--run' ? [join(binaries, rest[0] ?? ''), ...rest.slice(1)] : [join(binaries, 'node'), first, ...rest]
+const command =
+  first === '--run' ? [join(binaries, rest[0] ?? ''), ...rest.slice(1)] : [join(binaries, 'node'), first, ...rest]
 const child = spawn(command[0], command.slice(1), {
   stdio: 'inherit',
-  env: { ...process.env, PATH: `${binaries}:${process.env.PATH}`, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
+  env: {
+    ...process.env,
+    PATH: `${binaries}:${process.env.PATH}`,
+    NODE_OPTIONS: '--disable-warning=ExperimentalWarning',
+  },
 })
 // Ctrl-C reaches the whole foreground group: the child decides how to end, this process only passes its status on.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal !== 'SIGINT' && child.kill(signal))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => signal !== 'SIGINT' && child.kill(signal))
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)))
