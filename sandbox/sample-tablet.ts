@@ -35,6 +35,9 @@ export interface SampleTablet {
   readonly datadir: string
   readonly socket: string
   readonly errorLog: string
+  readonly settings: Readonly<Record<string, string | number>>
+  /** Whether the data directory holds a server's data. */
+  hasData(): Promise<boolean>
   /** Fills the empty or absent data directory with a new server that has no transactions. */
   initialize(): Promise<void>
   /** Starts mysqld, unless it runs, and waits until it answers. */
@@ -53,15 +56,11 @@ export interface SampleTablet {
 
 /** Writes the tablet's my.cnf. The data directory is not touched: `initialize` fills it. */
 export async function createTablet(options: TabletOptions): Promise<SampleTablet> {
-  const { alias, directory, mysql } = options
+  const { alias, directory, mysql, settings = {} } = options
   const files = tabletFiles(directory, options.datadir)
   const port = options.port ?? (await freePort())
   const serverId = options.serverId ?? uidOf(alias)
-  await writeTabletFiles(directory, files, {
-    port,
-    serverId,
-    ...(options.settings ? { settings: options.settings } : {}),
-  })
+  await writeTabletFiles(directory, files, { port, serverId, settings })
   const { defaultsFile, datadir, socket, errorLog } = files
   return {
     alias,
@@ -73,6 +72,8 @@ export async function createTablet(options: TabletOptions): Promise<SampleTablet
     datadir,
     socket,
     errorLog,
+    settings,
+    hasData: () => hasData(files),
     initialize: () => initialize(mysql, files),
     start: async (extraArguments) => {
       if ((await mysqldPid(files)) === undefined) await startMysqld(mysql.mysqld, files, extraArguments)
@@ -104,10 +105,12 @@ async function endBinlogDumps(socket: string): Promise<void> {
   for (const { id } of dumps) await connection.query('KILL ?', [id])
 }
 
+async function hasData({ datadir }: TabletFiles): Promise<boolean> {
+  const entries: string[] = await readdir(datadir).catch(() => [])
+  return entries.includes('ibdata1')
+}
+
 async function initialize(mysql: ProvidedMysql, files: TabletFiles): Promise<void> {
-  const entries = await readdir(files.datadir).catch(() => [])
-  if (entries.some((name) => name === 'ibdata1')) {
-    throw new TabletkeeperError('Refused', `${files.datadir} holds data already`)
-  }
+  if (await hasData(files)) throw new TabletkeeperError('Refused', `${files.datadir} holds data already`)
   await copyTemplate(mysql, files.datadir)
 }

@@ -18,7 +18,7 @@ export interface TabletSettings {
   readonly port: number
   readonly serverId: number
   /** Lines of `[mysqld]` that come last, so that they win: `{ 'innodb_page_size': '16k' }`. */
-  readonly settings?: Readonly<Record<string, string | number>>
+  readonly settings: Readonly<Record<string, string | number>>
 }
 
 /** The size of `sun_path` in `unix(7)`, with its final zero. */

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseConfig } from '../../model/config.ts'
 import { type SampleShard, startShard } from '../../sandbox/sample-shard.ts'
 
 describe('a sample shard', () => {
@@ -64,6 +65,26 @@ describe('a sample shard', () => {
     await added.start()
     const [state] = await added.query('SELECT @@global.gtid_executed AS executed, @@server_id AS id')
     expect(state).toEqual({ executed: '', id: 150 })
+  })
+
+  it('is described by a configuration that can be read', () => {
+    const config = parseConfig(shard.configText({ storageRoot: '/backups', listenPort: 7480 }), 'tabletkeeper.yaml')
+    const tablets = config.shards.get(shard.shard)
+    expect(tablets?.get(shard.primary.alias)).toMatchObject({ port: shard.primary.port })
+    expect(tablets?.size).toBe(3)
+  })
+
+  it('starts again as it was left', async () => {
+    const checksums = await shard.checksums(shard.primary)
+    await shard.stop()
+    shard = await startShard({ directory, replicas: 0 })
+    const [replica] = shard.replicas
+    if (replica === undefined) throw new Error('the shard has no replica')
+    expect(await shard.checksums(shard.primary)).toEqual(checksums)
+    await shard.primary.query('DELETE FROM commerce.customer LIMIT 1')
+    await shard.awaitReplicated(replica)
+    expect(await shard.checksums(replica)).toEqual(await shard.checksums(shard.primary))
+    await expect(replica.query('CREATE DATABASE errant')).rejects.toThrow(/super-read-only/)
   })
 
   it('leaves no process when it is stopped', async () => {
