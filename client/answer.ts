@@ -1,0 +1,44 @@
+import { setTimeout } from 'node:timers/promises'
+import { ERROR_TYPES, TabletkeeperError } from '../model/errors.ts'
+import type { RunHandle } from './run-handle.ts'
+import type { RunStatus } from './run-status.ts'
+
+/**
+ * The result of a short workflow, if it comes in time.
+ * @throws RunFailed when it failed; else what its last attempt failed with, or NoAgent naming who did not answer
+ */
+export async function answerWithin<Answer>(run: RunHandle<Answer>, milliseconds: number): Promise<Answer> {
+  const timer = new AbortController()
+  const late = setTimeout(milliseconds, undefined, { signal: timer.signal })
+  const answer = run.result().then((value) => ({ value }))
+  try {
+    const first = await Promise.race([answer, late])
+    if (first !== undefined) return first.value
+    // It is left to its own timeout: nobody waits for it any more.
+    answer.catch(() => {})
+    throw silence(await run.status(), milliseconds)
+  } finally {
+    timer.abort()
+    late.catch(() => {})
+  }
+}
+
+function silence({ activity }: RunStatus, milliseconds: number): TabletkeeperError {
+  const within = `within ${Math.round(milliseconds / 1000)} s`
+  if (activity?.lastFailure !== undefined) {
+    const { type, message } = activity.lastFailure
+    return new TabletkeeperError(ERROR_TYPES.find((known) => known === type) ?? 'NoAgent', message)
+  }
+  if (activity !== undefined) {
+    return new TabletkeeperError(
+      'NoAgent',
+      `nobody answered on the queue ${activity.queue ?? 'of the tablet'} ${within}`,
+      {
+        hint: "Start tabletkeeper agent on the tablet's host.",
+      },
+    )
+  }
+  return new TabletkeeperError('NoAgent', `no tabletkeeper control answered ${within}`, {
+    hint: 'Start tabletkeeper control on any host.',
+  })
+}

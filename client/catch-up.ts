@@ -1,0 +1,39 @@
+import type { TabletConfig } from '../model/config.ts'
+import type { GtidSet } from '../model/gtid-set.ts'
+import { parsePosition } from '../model/position.ts'
+import type { TabletReport } from '../model/report.ts'
+import type { BackupEntry } from '../storage/catalogue.ts'
+
+/** What the primary of a shard has purged from its binary logs, and who it is. */
+export interface BinaryLogs {
+  readonly primary: string
+  readonly purged: GtidSet
+}
+
+/**
+ * Asks the agents of a shard what its primary has purged. Undefined when Temporal, control or all agents are silent: it is not worth
+ * a failure, and not worth more than a few seconds.
+ */
+export async function askBinaryLogs(tablets: readonly TabletConfig[]): Promise<BinaryLogs | undefined> {
+  if (tablets.length === 0) return undefined
+  try {
+    const { Tabletkeeper } = await import('./tabletkeeper.ts')
+    await using keeper = await Tabletkeeper.connect({ timeout: 2_000 })
+    // The first answer is enough: all of them ask the same primary.
+    return await Promise.any(
+      tablets.map(async ({ shard, alias }) => purgedOf(await keeper.inspect({ shard, tablet: alias }, { timeout: 2 }))),
+    )
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether a tablet restored from the backup finds all that it lacks in these binary logs; undefined when the backup is not complete. */
+export function canCatchUp(entry: BackupEntry, { purged }: BinaryLogs): boolean | undefined {
+  return entry.state === 'complete' ? parsePosition(entry.manifest.Position).contains(purged) : undefined
+}
+
+function purgedOf({ primary, primaryPurged }: TabletReport): BinaryLogs {
+  if (primary === null || primaryPurged === null) throw new Error('no primary was found')
+  return { primary, purged: parsePosition(primaryPurged) }
+}

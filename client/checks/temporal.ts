@@ -1,0 +1,36 @@
+import { CONTROL_QUEUE, SEARCH_ATTRIBUTES } from '../../model/runs.ts'
+import type { Tabletkeeper } from '../tabletkeeper.ts'
+import { type Check, failedCheck } from './check.ts'
+
+/** A poll that waits for a task lasts a minute: who has not polled since is gone. */
+const POLL = 75_000
+
+/** Whether Temporal answers, knows our search attributes, and has a control to run workflows. */
+export async function checkTemporal(keeper: Tabletkeeper): Promise<Check> {
+  const subject = 'temporal'
+  try {
+    const { address, namespace } = keeper.temporal
+    const [pollers, attributes] = await Promise.all([keeper.pollers(CONTROL_QUEUE), keeper.searchAttributes()])
+    const polling = pollers.filter(({ lastSeen }) => Date.now() - lastSeen.getTime() < POLL)
+    const registered =
+      attributes.size === SEARCH_ATTRIBUTES.length
+        ? 'attributes registered'
+        : `${attributes.size} of ${SEARCH_ATTRIBUTES.length} search attributes registered`
+    const message = `${address}, namespace ${namespace}, ${registered}, control ×${polling.length}`
+    if (polling.length > 0) return { verdict: 'OK', subject, message }
+    return { verdict: 'FAILED', subject, message, hint: 'Start tabletkeeper control on any host.' }
+  } catch (error) {
+    return failedCheck(subject, error)
+  }
+}
+
+/** Whether control can write, read and list the storage. */
+export async function checkStorage(keeper: Tabletkeeper): Promise<Check> {
+  const subject = 'storage'
+  try {
+    const { description } = await keeper.checkStorage()
+    return { verdict: 'OK', subject, message: `${description}: written, read and listed by control` }
+  } catch (error) {
+    return failedCheck(subject, error)
+  }
+}

@@ -1,0 +1,47 @@
+import { TabletkeeperError } from '../model/errors.ts'
+import type { TabletReport } from '../model/report.ts'
+import type { ShardName } from '../model/shard-name.ts'
+
+/** Why a tablet is not the one to back up; undefined when it could be. */
+export function unfitForBackup(report: TabletReport): string | undefined {
+  if (report.lease !== null) return `held by ${report.lease.workflowId}`
+  if (report.type !== 'REPLICA' && report.type !== 'RDONLY') return `its type is ${report.type}`
+  if (report.mysqld !== 'up') return 'mysqld does not run'
+  if (report.replication !== 'running') return `replication is ${report.replication}`
+  if (!report.serving) return report.reason
+  return report.hazards[0]?.message
+}
+
+/**
+ * The tablet of a shard to back up: of those that serve, the one with the least lag; RDONLY before REPLICA where that is equal.
+ * @throws Refused with each tablet's reason when none is fit
+ */
+export function chooseForBackup(shard: ShardName, reports: readonly (TabletReport | SilentTablet)[]): TabletReport {
+  const fit = reports.filter(isReport).filter((report) => unfitForBackup(report) === undefined)
+  const [best] = fit.sort(
+    (a, b) => lagOf(a) - lagOf(b) || preferenceOf(a) - preferenceOf(b) || (a.alias < b.alias ? -1 : 1),
+  )
+  if (best !== undefined) return best
+  const reasons = reports.map((one) => `${one.alias}: ${isReport(one) ? unfitForBackup(one) : one.silence}`)
+  throw new TabletkeeperError('Refused', [`no tablet of ${shard} can be backed up now`, ...reasons].join('\n'), {
+    hint: 'Nothing was changed. tabletkeeper check tells more.',
+  })
+}
+
+/** A tablet whose agent did not answer. */
+export interface SilentTablet {
+  readonly alias: string
+  readonly silence: string
+}
+
+function isReport(one: TabletReport | SilentTablet): one is TabletReport {
+  return !('silence' in one)
+}
+
+function lagOf({ lagSeconds }: TabletReport): number {
+  return lagSeconds ?? Number.POSITIVE_INFINITY
+}
+
+function preferenceOf({ type }: TabletReport): number {
+  return type === 'RDONLY' ? 0 : 1
+}

@@ -1,0 +1,31 @@
+import { EXIT } from '../output/failure.ts'
+import { jsonDocument } from '../output/json.ts'
+import { type CommandContext, tabletNamed } from './command.ts'
+
+/** `tabletkeeper agent return <alias>`: on the tablet's host, Temporal or not. */
+export async function agentReturn(context: CommandContext, alias: string): Promise<number> {
+  const { terminal, json } = context
+  const { config, tablet } = await tabletNamed(context, alias)
+  const [{ returnTablet }, { createLog }] = await Promise.all([
+    import('../../workers/return.ts'),
+    import('../../workers/telemetry.ts'),
+  ])
+  const onWait = (waitingFor: string): void => terminal.note(`waiting for ${waitingFor}`)
+  const returned = await returnTablet({ config, alias: tablet.alias, log: createLog('tabletkeeper', 'warn'), onWait })
+  const { outcome, type, lagSeconds, details } = returned
+  if (json) {
+    terminal.data(jsonDocument({ tablet: tablet.alias, ...returned }))
+    return EXIT.done
+  }
+  for (const detail of details) terminal.note(`  ${detail}`)
+  const facts = [
+    ...(type === null ? [] : [`type ${type}`]),
+    ...(lagSeconds === null ? [] : [`lag ${lagSeconds}s`]),
+  ].join(', ')
+  terminal.data(
+    outcome === 'nothing to do'
+      ? `nothing to do: no run holds ${tablet.alias}`
+      : `returned  ${tablet.alias}  ${facts}`.trimEnd(),
+  )
+  return EXIT.done
+}

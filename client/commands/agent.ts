@@ -1,0 +1,24 @@
+import { parseAlias } from '../../model/alias.ts'
+import { createLog } from '../../workers/telemetry.ts'
+import { loadConfiguration } from '../configuration.ts'
+import { EXIT } from '../output/failure.ts'
+import { stopSignal } from '../stop-signal.ts'
+import { narrowToInitShard, parseReplicaType, type VitessFlags, vitessOverrides } from '../vitess-flags.ts'
+import type { CommandContext } from './command.ts'
+
+export interface AgentOptions extends VitessFlags {
+  readonly tablet?: readonly string[]
+}
+
+/** `tabletkeeper agent`: looks after the tablets of this host until it is told to stop. */
+export async function agent({ configPath }: CommandContext, options: AgentOptions): Promise<number> {
+  const initTabletType = parseReplicaType(options.initTabletType)
+  const tablets = options.tablet?.map(parseAlias)
+  const config = narrowToInitShard(
+    await loadConfiguration({ path: configPath, overrides: vitessOverrides(options) }),
+    options,
+  )
+  const { runAgent } = await import('../../workers/agent.ts')
+  await runAgent({ config, tablets, initTabletType, signal: stopSignal(), log: createLog('agent') })
+  return EXIT.done
+}

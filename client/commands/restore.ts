@@ -1,0 +1,107 @@
+import { parseAlias } from '../../model/alias.ts'
+import { parseBackupName } from '../../model/backup-name.ts'
+import type { TabletConfig } from '../../model/config.ts'
+import { TabletkeeperError } from '../../model/errors.ts'
+import type { TabletReport } from '../../model/report.ts'
+import type { CompleteBackup } from '../../storage/catalogue.ts'
+import { openStore } from '../../storage/kinds.ts'
+import { backupDocument } from '../output/backups.ts'
+import { EXIT } from '../output/failure.ts'
+import { jsonDocument } from '../output/json.ts'
+import { describeBackup, renderRestorePlan } from '../output/restore-plan.ts'
+import { type Lookup, lookUp, lookUpIfReachable, type WantedBackup } from '../restore-lookup.ts'
+import { type CommandContext, tabletNamed } from './command.ts'
+import { confirm } from './confirm.ts'
+
+export interface RestoreOptions {
+  readonly backup?: string
+  readonly before?: string
+  readonly concurrency?: number
+  readonly yes?: boolean
+  readonly dryRun?: boolean
+  readonly offline?: boolean
+  readonly detach?: boolean
+}
+
+/** `tabletkeeper restore <alias> [--backup NAME | --before TIME]`: shows its plan, asks for the alias, then does it. */
+export async function restore(context: CommandContext, alias: string, options: RestoreOptions): Promise<number> {
+  const { terminal } = context
+  const wanted = parseWanted(options)
+  const { config, tablet } = await tabletNamed(context, alias)
+  const store = await openStore(config.storage)
+  if (options.offline) return showLookup(context, tablet, await lookUp(store, tablet.shard, wanted, null))
+
+  const { Tabletkeeper } = await import('../tabletkeeper.ts')
+  const { announceDetached, watchRun } = await import('../watch.ts')
+  await using keeper = await Tabletkeeper.connect()
+  const report = await keeper.inspect({ shard: tablet.shard, tablet: tablet.alias })
+  const lookup = await lookUpIfReachable(store, tablet.shard, wanted, report.version)
+  for (const line of renderRestorePlan(tablet, lookup, report)) terminal.note(line)
+  if (options.dryRun) return showPlan(context, tablet, lookup, report)
+  if (!options.yes && report.mysqld !== 'empty') {
+    await confirm(terminal, 'Type the alias to replace its data: ', (answer) => isSameAlias(answer, tablet.alias))
+  }
+  const run = await keeper.restore({
+    shard: tablet.shard,
+    tablet: tablet.alias,
+    // What the plan has shown is what is restored, whatever was added to storage meanwhile.
+    ...('untold' in lookup ? inputOf(wanted) : { backup: lookup.name }),
+    ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+  })
+  return options.detach ? announceDetached(context, 'restore', run) : await watchRun(context, 'restore', run)
+}
+
+function parseWanted({ backup, before }: RestoreOptions): WantedBackup {
+  if (backup !== undefined && before !== undefined) {
+    throw new TabletkeeperError('InvalidInput', 'a restore takes --backup or --before, not both')
+  }
+  return {
+    backup: backup === undefined ? undefined : parseBackupName(backup).name,
+    before: before === undefined ? undefined : parseTime(before),
+  }
+}
+
+/** With its zone, so that nobody restores to an hour that was not meant. */
+const TIME = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/
+
+function parseTime(text: string): Date {
+  const time = new Date(text)
+  if (TIME.test(text) && !Number.isNaN(time.getTime())) return time
+  throw new TabletkeeperError('InvalidInput', `${JSON.stringify(text)} is not a time with its zone`, {
+    hint: 'Write it as 2026-11-24T02:30:00Z.',
+  })
+}
+
+function inputOf({ backup, before }: WantedBackup) {
+  return {
+    ...(backup === undefined ? {} : { backup }),
+    ...(before === undefined ? {} : { before: before.toISOString() }),
+  }
+}
+
+function showLookup({ terminal, json }: CommandContext, { shard, alias }: TabletConfig, found: CompleteBackup): number {
+  if (json) terminal.data(jsonDocument({ kind: 'restore', shard, tablet: alias, backup: backupDocument(found) }))
+  else terminal.data(`${alias} would be restored from ${describeBackup(found)}`)
+  terminal.note('offline: nothing was asked of the tablet, and nothing is restored.')
+  return EXIT.done
+}
+
+function showPlan(
+  { terminal, json }: CommandContext,
+  { shard, alias }: TabletConfig,
+  lookup: Lookup,
+  report: TabletReport,
+): number {
+  const backup = 'untold' in lookup ? null : backupDocument(lookup)
+  if (json) terminal.data(jsonDocument({ kind: 'restore', shard, tablet: alias, backup, report }))
+  else terminal.note('dry run: nothing was changed.')
+  return EXIT.done
+}
+
+function isSameAlias(answer: string, alias: string): boolean {
+  try {
+    return parseAlias(answer) === alias
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,51 @@
+import type { Manifest } from '../../model/manifest.ts'
+import type { BackupEntry } from '../../storage/catalogue.ts'
+import { compressionOf, sizesOf } from './backups.ts'
+import { formatClock, formatTime } from './clock.ts'
+import { formatAmounts } from './progress.ts'
+import type { Paint } from './terminal.ts'
+
+/** Everything about one backup, a fact a line. */
+export function renderBackup(entry: BackupEntry, paint: Paint): string[] {
+  const title = `${paint.strong(entry.name)}  ${entry.state === 'complete' ? paint.good(entry.state) : paint.bad(entry.state)}`
+  if (entry.state === 'incomplete') {
+    return [
+      title,
+      fact('started', formatTime(entry.time)),
+      fact('why', 'it has no MANIFEST: it is being made, or its run ended early'),
+    ]
+  }
+  if (entry.state === 'corrupt') return [title, fact('started', formatTime(entry.time)), fact('why', entry.reason)]
+  const { manifest } = entry
+  return [
+    title,
+    fact('taken', takenOf(entry.time, manifest)),
+    fact('position', manifest.Position.replace(/^MySQL56\//, '') || 'empty'),
+    fact('data', dataOf(manifest)),
+    fact('restores', `MySQL ${seriesOf(manifest.MySQLVersion)}; stock Vitess: yes`),
+    fact('not in it', 'binary logs, keyring, my.cnf'),
+    fact('run', manifest.Tabletkeeper?.Workflow ?? 'made by Vitess'),
+  ]
+}
+
+function fact(name: string, value: string): string {
+  return `${name.padEnd(9)} ${value}`
+}
+
+function takenOf(started: Date, { FinishedTime, Hostname, MySQLVersion }: Manifest): string {
+  const until = FinishedTime === '' ? '' : ` to ${formatClock(new Date(FinishedTime))}`
+  const host = Hostname === '' ? '' : ` on ${Hostname}`
+  return `${started.toISOString().slice(0, 10)} ${formatClock(started)}${until} UTC${host}, ${MySQLVersion || 'version not told'}`
+}
+
+function dataOf(manifest: Manifest): string {
+  const { files, dataBytes, storedBytes } = sizesOf(manifest)
+  const compression = compressionOf(manifest)
+  if (dataBytes === null || storedBytes === null) return `${files} files, ${compression}; sizes are not told`
+  return `${formatAmounts([dataBytes, storedBytes], ' → ')} ${compression}, ${files} files`
+}
+
+function seriesOf(version: string): string {
+  const [, series] = /(\d+\.\d+)\.\d+/.exec(version) ?? []
+  return series === undefined ? 'version not told' : `${series}.x`
+}

@@ -1,0 +1,51 @@
+import type { BackupResult, RestoreResult, Warning } from '../../model/runs.ts'
+import { formatBytes, formatDuration } from '../../model/units.ts'
+import { formatAmounts } from './progress.ts'
+import type { Paint } from './terminal.ts'
+
+/** `done  2026-11-24.023004.zone1-0000000101  41.2 → 13.8 GiB, 1m58s, out of service 19.9s, 214 files` */
+export function renderOutcome(result: BackupResult | RestoreResult, paint: Paint): string {
+  return `${paint.good('done')}  ${isBackup(result) ? backupOutcome(result) : restoreOutcome(result)}`
+}
+
+/** Findings of a run that went well, each with what to do about it. */
+export function renderWarnings(warnings: readonly Warning[], paint: Paint): string[] {
+  return warnings.flatMap(({ about, message, hint }) => [
+    `${paint.warn('warning')} ${about}: ${message}`,
+    ...(hint === undefined ? [] : [`  ${hint}`]),
+  ])
+}
+
+function backupOutcome({
+  backup,
+  dataBytes,
+  storedBytes,
+  seconds,
+  outOfServiceSeconds,
+  files,
+  lagSeconds,
+}: BackupResult): string {
+  const facts = [
+    formatAmounts([dataBytes, storedBytes], ' → '),
+    formatDuration(seconds * 1000),
+    `out of service ${formatDuration(outOfServiceSeconds * 1000)}`,
+    `${files} files checked`,
+    ...(lagSeconds === null || lagSeconds === 0 ? [] : [`lag ${lagSeconds}s`]),
+  ]
+  return `${backup}  ${facts.join(', ')}`
+}
+
+function restoreOutcome({ tablet, shard, backup, dataBytes, seconds, type, lagSeconds }: RestoreResult): string {
+  const from = backup === null ? `started empty: ${shard} has no backup` : `from ${backup}`
+  const facts = [
+    ...(backup === null ? [] : [formatBytes(dataBytes)]),
+    formatDuration(seconds * 1000),
+    `type ${type}`,
+    ...(lagSeconds === null ? [] : [`lag ${lagSeconds}s`]),
+  ]
+  return `${tablet} ${from}  ${facts.join(', ')}`
+}
+
+function isBackup(result: BackupResult | RestoreResult): result is BackupResult {
+  return 'storedBytes' in result
+}

@@ -1,0 +1,50 @@
+import type { Progress } from '../../model/runs.ts'
+import { formatBytes, formatDuration } from '../../model/units.ts'
+import type { RunView } from '../run-handle.ts'
+import { formatElapsed } from './clock.ts'
+import { stepTitle } from './steps.ts'
+import { renderWaiting, waitingOf } from './waiting.ts'
+
+/** The step under way in few words: `4 files copied 63%`; undefined between steps and after the end. */
+export function currentStep(view: RunView): { readonly step: string; readonly since: Date } | undefined {
+  const { progress, status } = view
+  if (progress?.current) return { step: progress.current.step, since: new Date(progress.current.since) }
+  // Without an answer from control, the activity tells which step it is.
+  if (progress === undefined && status?.activity) return { step: status.activity.step, since: status.activity.since }
+  return undefined
+}
+
+/** `4 files copied      63%  25.9/41.2 GiB  412 MiB/s  38s left`; undefined when nothing is under way. */
+export function renderCurrent(view: RunView): string | undefined {
+  const waiting = waitingOf(view)
+  const current = currentStep(view)
+  if (current === undefined) return waiting === undefined ? undefined : renderWaiting(waiting, view.at)
+  const progress = view.status?.activity?.progress
+  const title = stepTitle(current.step).padEnd(17)
+  const elapsed = formatElapsed(current.since, view.at).padStart(6)
+  if (waiting !== undefined) return `${title} ${elapsed}  ${renderWaiting(waiting, view.at)}`
+  if (progress !== undefined) return `${title} ${renderPercent(progress).padStart(6)}  ${renderCounters(progress)}`
+  return `${title} ${elapsed}`
+}
+
+/** `63%` */
+export function renderPercent({ bytesDone, bytesTotal }: Progress): string {
+  return bytesTotal === 0 ? '0%' : `${Math.min(100, Math.floor((bytesDone / bytesTotal) * 100))}%`
+}
+
+/** `25.9/41.2 GiB  412 MiB/s  38s left`: time left by the rate of now, left out while nothing moves. */
+export function renderCounters({ bytesDone, bytesTotal, bytesPerSecond }: Progress): string {
+  const amount = formatAmounts([bytesDone, bytesTotal], '/')
+  if (bytesPerSecond <= 0 || bytesDone >= bytesTotal) return amount
+  const left = formatDuration(Math.ceil((bytesTotal - bytesDone) / bytesPerSecond) * 1000).replace(/\.0s$/, 's')
+  return `${amount}  ${formatBytes(bytesPerSecond)}/s  ${left} left`
+}
+
+/** Amounts with their unit written once where it is the same: `25.9/41.2 GiB`, `980 KiB/41.2 GiB`. */
+export function formatAmounts(amounts: readonly number[], separator: string): string {
+  const shown = amounts.map(formatBytes)
+  const units = new Set(shown.map((text) => text.slice(text.indexOf(' '))))
+  if (units.size !== 1) return shown.join(separator)
+  const [unit] = units
+  return `${shown.map((text) => text.slice(0, text.indexOf(' '))).join(separator)}${unit}`
+}

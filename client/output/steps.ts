@@ -1,0 +1,67 @@
+import { type RunProgress, STEP_TITLES, type StepName } from '../../model/runs.ts'
+import { formatDuration } from '../../model/units.ts'
+import { shortenPosition } from './position.ts'
+import type { Paint } from './terminal.ts'
+
+/** A step that is over, as the list of steps shows it. */
+export interface ShownStep {
+  readonly outcome: 'done' | 'failed'
+  readonly title: string
+  readonly seconds: number | undefined
+  readonly detail: string
+}
+
+/** Bookkeeping of the lease: of interest in the history, not on the terminal. */
+const UNSHOWN: ReadonlySet<StepName> = new Set<StepName>(['takeTablet', 'releaseTablet'])
+
+/** The longest title that a step of the runbook has; longer ones push their line out. */
+const TITLE_WIDTH = 17
+
+/** What a run did so far, in the order in which it happened: the list only ever grows at its end. */
+export function shownSteps(progress: RunProgress): ShownStep[] {
+  const { done, failure } = progress
+  const steps = done
+    .filter(({ step }) => !UNSHOWN.has(step))
+    .map(({ step, seconds, detail }) => ({ step, shown: showDone(step, seconds, detail) }))
+  if (failure === null) return steps.map(({ shown }) => shown)
+  const failed: ShownStep = {
+    outcome: 'failed',
+    title: failure.step === null ? 'run' : STEP_TITLES[failure.step],
+    seconds: undefined,
+    detail: failure.message.split('\n')[0] ?? '',
+  }
+  const before = steps.filter(({ step }) => !followsFailure(step, failure.step))
+  const after = steps.filter(({ step }) => followsFailure(step, failure.step))
+  return [...before.map(({ shown }) => shown), failed, ...after.map(({ shown }) => shown)]
+}
+
+/** ` ✓ 3 mysqld stopped  3.2s  clean` */
+export function renderStep({ outcome, title, seconds, detail }: ShownStep, paint: Paint): string {
+  const mark = outcome === 'done' ? paint.good('✓') : paint.bad('✗')
+  const took = seconds === undefined ? '' : formatDuration(seconds * 1000)
+  return ` ${mark} ${title.padEnd(TITLE_WIDTH)} ${took.padStart(6)}  ${detail}`.trimEnd()
+}
+
+/** The title of a step, padded as in the list of steps; an unknown one as it is. */
+export function stepTitle(step: string): string {
+  return isStep(step) ? STEP_TITLES[step] : step
+}
+
+function isStep(step: string): step is StepName {
+  return Object.hasOwn(STEP_TITLES, step)
+}
+
+/** The workflow does not say when a failure happened: a backup's copy is followed by steps 5 and 6, all others by the way back. */
+function followsFailure(step: StepName, failed: StepName | null): boolean {
+  if (step === 'returnToService' || step === 'discardBackup') return true
+  return failed === 'copyFiles' && (step === 'startMysqld' || step === 'rejoin')
+}
+
+function showDone(step: StepName, seconds: number, detail: string): ShownStep {
+  return {
+    outcome: 'done',
+    title: STEP_TITLES[step],
+    seconds,
+    detail: step === 'stopReplication' ? shortenPosition(detail) : detail,
+  }
+}

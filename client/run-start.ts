@@ -1,0 +1,76 @@
+import type { SearchAttributePair } from '@temporalio/common'
+import {
+  type BackupInput,
+  type BootstrapInput,
+  CONTROL_QUEUE,
+  type RestoreInput,
+  type RunInput,
+  type RunKind,
+} from '../model/runs.ts'
+import { type RunSubject, SUBJECT_MEMO } from './run-status.ts'
+import { attributesOf, type SearchAttributeName } from './search-attributes.ts'
+
+/** The input of each kind of run. */
+export interface RunInputs {
+  readonly backup: BackupInput
+  readonly restore: RestoreInput
+  readonly bootstrap: BootstrapInput
+}
+
+/** What a run is started with, besides its id: the same for a start by hand and by a schedule. */
+export interface RunStart {
+  readonly taskQueue: string
+  readonly memo: Readonly<Record<string, RunSubject>>
+  readonly staticSummary: string
+  readonly staticDetails: string
+  readonly typedSearchAttributes: SearchAttributePair[]
+}
+
+/** `backup/commerce/0/zone1-0000000101`: where the ids of a tablet's runs begin. Ids are never parsed. */
+export function runIdPrefix(kind: RunKind, { shard, tablet }: RunSubject): string {
+  return `${kind}/${shard}/${tablet}`
+}
+
+/** The id of a run that starts at `now`: with its time, but for a bootstrap, of which a tablet has one at a time. */
+export function runIdOf(kind: RunKind, subject: RunSubject, now: Date): string {
+  const prefix = runIdPrefix(kind, subject)
+  return kind === 'bootstrap' ? prefix : `${prefix}/${now.toISOString().slice(0, 19)}Z`
+}
+
+/** How a run presents itself in Temporal's UI and lists. */
+export function describeStart<Kind extends RunKind>(
+  kind: Kind,
+  input: RunInputs[Kind],
+  registered: ReadonlySet<SearchAttributeName>,
+): RunStart {
+  const subject: RunSubject = { shard: input.shard, tablet: input.tablet }
+  const backup = 'backup' in input ? input.backup : undefined
+  return {
+    taskQueue: CONTROL_QUEUE,
+    memo: { [SUBJECT_MEMO]: subject },
+    staticSummary: `${kind} **${input.tablet}** of ${input.shard}`,
+    staticDetails: detailsOf(kind, input),
+    typedSearchAttributes: attributesOf(kind, subject, backup, registered),
+  }
+}
+
+const PURPOSE: Readonly<Record<RunKind, string>> = {
+  backup: 'Takes the tablet out of service, copies its data to backup storage, and puts it back.',
+  restore: "Replaces the tablet's data by those of a backup, then replicates what came later.",
+  bootstrap:
+    "Fills a new tablet from its shard's latest backup, or starts it empty when there is none, then replicates.",
+}
+
+function detailsOf(kind: RunKind, input: RunInput): string {
+  const { shard, tablet, ...rest } = input
+  const settings = Object.entries(rest).filter(([, value]) => value !== undefined)
+  return [
+    PURPOSE[kind],
+    '',
+    `- tablet: **${tablet}**`,
+    `- shard: **${shard}**`,
+    ...settings.map(([key, value]) => `- ${key}: ${String(value)}`),
+    '',
+    'To stop it, *cancel* it: the tablet is put back into service first.',
+  ].join('\n')
+}

@@ -1,0 +1,152 @@
+import { defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client'
+import { parseAlias, type TabletAlias } from '../model/alias.ts'
+import type { Progress } from '../model/runs.ts'
+import { parseShardName, type ShardName } from '../model/shard-name.ts'
+
+/** Where a run stands, as Temporal itself knows it: no worker needs to answer for this. */
+export interface RunStatus {
+  readonly workflowId: string
+  readonly runId: string
+  /** The workflow's type: `backup`, `restore`, `bootstrap`. */
+  readonly kind: string
+  readonly state: RunState
+  readonly startedAt: Date
+  readonly closedAt: Date | undefined
+  /** Which tablet it is about; undefined for runs that were started by other means than this client. */
+  readonly subject: RunSubject | undefined
+  readonly activity: PendingActivity | undefined
+  /** Since when the workflow itself waits for a worker to go on: `tabletkeeper control` is down when this is long ago. */
+  readonly controlAwaitedSince: Date | undefined
+}
+
+export type RunState = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed out' | 'other'
+
+export interface RunSubject {
+  readonly shard: ShardName
+  readonly tablet: TabletAlias
+}
+
+/** The step under way, and what it waits for. */
+export interface PendingActivity {
+  /** The name of the step, see `STEP_TITLES`. */
+  readonly step: string
+  readonly state: 'working' | 'waiting for a worker' | 'waiting to try again' | 'paused'
+  /** The queue it waits on, where the server says so. */
+  readonly queue: string | undefined
+  readonly since: Date
+  readonly attempt: number
+  readonly nextAttemptAt: Date | undefined
+  /** Why the attempt before failed; `type` is one of the taxonomy as a rule. */
+  readonly lastFailure: { readonly type: string | undefined; readonly message: string } | undefined
+  readonly lastWorker: string | undefined
+  /** Counters of a step that copies. */
+  readonly progress: Progress | undefined
+  /** What the step itself says that it waits for. */
+  readonly waitingFor: string | undefined
+}
+
+/** The memo that the client gives to every run, so that lists can name the tablet without asking the workflow. */
+export const SUBJECT_MEMO = 'tabletkeeper'
+
+/** Reads what Temporal says about a run. */
+export function readRunStatus(description: WorkflowExecutionDescription, now: Date): RunStatus {
+  const { raw } = description
+  const pendingTask = raw.pendingWorkflowTask
+  return {
+    workflowId: description.workflowId,
+    runId: description.runId,
+    kind: description.type,
+    state: STATES.get(description.status.name) ?? 'other',
+    startedAt: description.startTime,
+    closedAt: description.closeTime,
+    subject: readSubject(description.memo?.[SUBJECT_MEMO]),
+    activity: latest((raw.pendingActivities ?? []).map((activity) => readActivity(activity, now))),
+    controlAwaitedSince: pendingTask
+      ? dateOf(pendingTask.originalScheduledTime ?? pendingTask.scheduledTime)
+      : undefined,
+  }
+}
+
+/** Reads the memo of a run or a schedule; anything else than what this client writes is nothing. */
+export function readSubject(memo: unknown): RunSubject | undefined {
+  if (typeof memo !== 'object' || memo === null || !('shard' in memo) || !('tablet' in memo)) return undefined
+  try {
+    return { shard: parseShardName(String(memo.shard)), tablet: parseAlias(String(memo.tablet)) }
+  } catch {
+    return undefined
+  }
+}
+
+type RawActivity = NonNullable<NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number]>
+type RawTime = RawActivity['scheduledTime']
+
+const STATES: ReadonlyMap<string, RunState> = new Map([
+  ['RUNNING', 'running'],
+  ['COMPLETED', 'completed'],
+  ['FAILED', 'failed'],
+  ['CANCELLED', 'cancelled'],
+  ['TERMINATED', 'terminated'],
+  ['TIMED_OUT', 'timed out'],
+])
+
+/** Values of temporal.api.enums.v1.PendingActivityState. */
+const SCHEDULED = 1
+const PAUSED = 4
+
+function readActivity(raw: RawActivity, now: Date): PendingActivity {
+  const nextAttemptAt = dateOf(raw.nextAttemptScheduleTime)
+  const heartbeat = readHeartbeat(raw)
+  return {
+    step: raw.activityType?.name ?? 'unknown',
+    state: stateOf(raw.state ?? 0, nextAttemptAt, now),
+    queue: raw.activityOptions?.taskQueue?.name || undefined,
+    since: dateOf(raw.state === SCHEDULED ? raw.scheduledTime : (raw.lastStartedTime ?? raw.scheduledTime)) ?? now,
+    attempt: raw.attempt ?? 1,
+    nextAttemptAt,
+    lastFailure: raw.lastFailure
+      ? { type: raw.lastFailure.applicationFailureInfo?.type || undefined, message: raw.lastFailure.message ?? '' }
+      : undefined,
+    lastWorker: raw.lastWorkerIdentity || undefined,
+    progress: isProgress(heartbeat) ? heartbeat : undefined,
+    waitingFor: waitingForOf(heartbeat),
+  }
+}
+
+function stateOf(state: number, nextAttemptAt: Date | undefined, now: Date): PendingActivity['state'] {
+  if (state === PAUSED) return 'paused'
+  if (state !== SCHEDULED) return 'working'
+  return nextAttemptAt !== undefined && nextAttemptAt > now ? 'waiting to try again' : 'waiting for a worker'
+}
+
+function readHeartbeat(raw: RawActivity): unknown {
+  const payload = raw.heartbeatDetails?.payloads?.[0]
+  if (!payload) return undefined
+  try {
+    return defaultPayloadConverter.fromPayload(payload)
+  } catch {
+    // Encrypted by a codec that this client does not have: progress is not worth a failure.
+    return undefined
+  }
+}
+
+function isProgress(value: unknown): value is Progress {
+  const keys: readonly (keyof Progress)[] = ['bytesDone', 'bytesTotal', 'filesDone', 'filesTotal', 'bytesPerSecond']
+  if (typeof value !== 'object' || value === null) return false
+  const entries = new Map(Object.entries(value))
+  return keys.every((key) => typeof entries.get(key) === 'number')
+}
+
+function waitingForOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || !('waitingFor' in value)) return undefined
+  return typeof value.waitingFor === 'string' ? value.waitingFor : undefined
+}
+
+function latest(activities: readonly PendingActivity[]): PendingActivity | undefined {
+  return activities.toSorted((a, b) => b.since.getTime() - a.since.getTime())[0]
+}
+
+function dateOf(time: RawTime): Date | undefined {
+  if (!time) return undefined
+  const milliseconds = Number(time.seconds ?? 0) * 1000 + Math.floor((time.nanos ?? 0) / 1e6)
+  return milliseconds > 0 ? new Date(milliseconds) : undefined
+}

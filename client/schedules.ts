@@ -1,0 +1,222 @@
+import {
+  type Client,
+  ScheduleAlreadyRunning,
+  type ScheduleDescription,
+  type ScheduleHandle,
+  ScheduleNotFoundError,
+  ScheduleOverlapPolicy,
+} from '@temporalio/client'
+import { TabletkeeperError } from '../model/errors.ts'
+import type { BackupInput } from '../model/runs.ts'
+import { type Milliseconds, parseDuration } from '../model/units.ts'
+import { explainTemporal, type TemporalTarget } from './connection.ts'
+import { describeStart, runIdPrefix } from './run-start.ts'
+import { type RunSubject, readSubject, SUBJECT_MEMO } from './run-status.ts'
+import { readSchedule, type ScheduleReport, type ScheduleWords, WORDS_MEMO } from './schedule-report.ts'
+import type { SearchAttributeName } from './search-attributes.ts'
+
+/** A periodic backup of one tablet: `cron` or `every`, not both. */
+export interface NewSchedule extends RunSubject, ScheduleWords {
+  /** Files copied at once; default: the agent's configuration. */
+  readonly concurrency?: number
+}
+
+/** How late a missed backup is still made up for, after an outage of Temporal. */
+const CATCH_UP = '1h'
+
+/**
+ * Periodic backups by Temporal Schedules, one per tablet. A backup is skipped while the one before it still runs. A run that fails
+ * does not pause its schedule: one refused backup must not end all that come later.
+ */
+export class Schedules {
+  readonly #client: Client
+  readonly #target: TemporalTarget
+  readonly #registered: () => Promise<ReadonlySet<SearchAttributeName>>
+
+  constructor(client: Client, target: TemporalTarget, registered: () => Promise<ReadonlySet<SearchAttributeName>>) {
+    this.#client = client
+    this.#target = target
+    this.#registered = registered
+  }
+
+  /**
+   * Creates the schedule of a tablet.
+   * @throws InvalidInput for a bad cron expression or duration; Refused when the tablet has a schedule; TemporalUnavailable
+   */
+  async create(schedule: NewSchedule): Promise<ScheduleReport> {
+    const { shard, tablet, concurrency, cron, every, timezone } = schedule
+    if ((cron === undefined) === (every === undefined)) {
+      throw new TabletkeeperError('InvalidInput', 'a schedule needs a cron expression or an interval, and not both')
+    }
+    const words: ScheduleWords = {
+      cron,
+      every,
+      jitter: schedule.jitter,
+      catchUp: schedule.catchUp ?? CATCH_UP,
+      timezone,
+    }
+    const input: BackupInput = {
+      shard,
+      tablet,
+      ...(concurrency === undefined ? {} : { concurrency }),
+      ...(every === undefined ? {} : { interval: every }),
+    }
+    const id = scheduleIdOf(schedule)
+    const jitter = words.jitter === undefined ? undefined : positive(words.jitter)
+    return this.#call(schedule, async () => {
+      const handle = await this.#client.schedule.create({
+        scheduleId: id,
+        spec: {
+          ...(cron === undefined ? {} : { cronExpressions: [cron] }),
+          ...(every === undefined ? {} : { intervals: [{ every: positive(every) }] }),
+          ...(jitter === undefined ? {} : { jitter }),
+          ...(timezone === undefined ? {} : { timezone }),
+        },
+        action: {
+          type: 'startWorkflow',
+          workflowType: 'backup',
+          workflowId: id,
+          args: [input],
+          ...describeStart('backup', input, await this.#registered()),
+        },
+        policies: {
+          overlap: ScheduleOverlapPolicy.SKIP,
+          catchupWindow: positive(words.catchUp ?? CATCH_UP),
+          pauseOnFailure: false,
+        },
+        memo: { [SUBJECT_MEMO]: { shard, tablet }, [WORDS_MEMO]: words },
+      })
+      if (every === undefined) await this.#tellInterval(handle, input)
+      return readSchedule(await handle.describe())
+    })
+  }
+
+  /**
+   * All schedules, by tablet; of one shard when it is given. Temporal's lists may lag a second behind.
+   * @throws TemporalUnavailable
+   */
+  async list(shard?: string): Promise<ScheduleReport[]> {
+    const subjects: RunSubject[] = []
+    await this.#call(undefined, async () => {
+      for await (const { memo, action } of this.#client.schedule.list()) {
+        const subject = readSubject(memo?.[SUBJECT_MEMO])
+        if (subject === undefined || action?.workflowType !== 'backup') continue
+        if (shard === undefined || subject.shard === shard) subjects.push(subject)
+      }
+    })
+    subjects.sort((a, b) => (scheduleIdOf(a) < scheduleIdOf(b) ? -1 : 1))
+    const reports: ScheduleReport[] = []
+    for (const subject of subjects) reports.push(await this.describe(subject))
+    return reports
+  }
+
+  /** @throws NotFound when the tablet has no schedule; TemporalUnavailable */
+  async describe(subject: RunSubject): Promise<ScheduleReport> {
+    return this.#with(subject, async (handle) => readSchedule(await handle.describe()))
+  }
+
+  /** @throws NotFound when the tablet has no schedule; TemporalUnavailable */
+  async pause(subject: RunSubject, note: string): Promise<void> {
+    await this.#with(subject, (handle) => handle.pause(note))
+  }
+
+  /** @throws NotFound when the tablet has no schedule; TemporalUnavailable */
+  async resume(subject: RunSubject, note: string): Promise<void> {
+    await this.#with(subject, (handle) => handle.unpause(note))
+  }
+
+  /**
+   * Starts a backup of the schedule now.
+   * @throws TabletBusy when one of it still runs; NotFound when the tablet has no schedule; TemporalUnavailable
+   */
+  async trigger(subject: RunSubject): Promise<void> {
+    await this.#with(subject, async (handle) => {
+      const [running] = (await handle.describe()).info.runningActions
+      if (running !== undefined) {
+        throw new TabletkeeperError(
+          'TabletBusy',
+          `the schedule's last backup still runs: ${running.workflow.workflowId}`,
+          {
+            hint: `tabletkeeper status ${running.workflow.workflowId}`,
+          },
+        )
+      }
+      await handle.trigger(ScheduleOverlapPolicy.SKIP)
+    })
+  }
+
+  /**
+   * Removes the schedule; a backup that runs goes on.
+   * @throws NotFound when the tablet has no schedule; TemporalUnavailable
+   */
+  async delete(subject: RunSubject): Promise<void> {
+    await this.#with(subject, (handle) => handle.delete())
+  }
+
+  /** Lets the backups of a cron schedule know their longest interval, which only the server can compute. */
+  async #tellInterval(handle: ScheduleHandle, input: BackupInput): Promise<void> {
+    const interval = longestGap(await handle.describe())
+    if (interval === undefined) return
+    await handle.update((previous) => ({
+      ...previous,
+      action: { ...previous.action, args: [{ ...input, interval: `${Math.round(interval / 1000)}s` }] },
+    }))
+  }
+
+  async #with<T>(subject: RunSubject, act: (handle: ScheduleHandle) => Promise<T>): Promise<T> {
+    return this.#call(subject, () => act(this.#client.schedule.getHandle(scheduleIdOf(subject))))
+  }
+
+  async #call<T>(subject: RunSubject | undefined, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act()
+    } catch (error) {
+      throw explainSchedule(error, subject) ?? explainTemporal(error, this.#target)
+    }
+  }
+}
+
+/** The id of a tablet's schedule, and where the ids of its runs begin. */
+function scheduleIdOf(subject: RunSubject): string {
+  return runIdPrefix('backup', subject)
+}
+
+function positive(duration: string): Milliseconds {
+  const parsed = parseDuration(duration)
+  if (parsed < 1000)
+    throw new TabletkeeperError('InvalidInput', `a schedule counts in whole seconds: ${duration} is too short`)
+  return parsed
+}
+
+function longestGap({ info }: ScheduleDescription): number | undefined {
+  const times = info.nextActionTimes.map((time) => time.getTime())
+  const gaps = times.slice(1).map((time, index) => time - (times[index] ?? time))
+  return gaps.length === 0 ? undefined : Math.max(...gaps)
+}
+
+/** grpc.status */
+const INVALID_ARGUMENT = 3
+
+function explainSchedule(error: unknown, subject: RunSubject | undefined): TabletkeeperError | undefined {
+  const tablet = subject?.tablet ?? 'the tablet'
+  if (error instanceof ScheduleAlreadyRunning) {
+    return new TabletkeeperError('Refused', `${tablet} has a schedule already`, {
+      cause: error,
+      hint: `tabletkeeper schedule show ${tablet}; delete it first to change it.`,
+    })
+  }
+  if (error instanceof ScheduleNotFoundError) {
+    return new TabletkeeperError('NotFound', `${tablet} has no schedule`, {
+      cause: error,
+      hint: `tabletkeeper schedule create ${tablet} --cron '0 2 * * *'`,
+    })
+  }
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : undefined
+  if (cause !== undefined && 'code' in cause && cause.code === INVALID_ARGUMENT && 'details' in cause) {
+    return new TabletkeeperError('InvalidInput', `Temporal does not accept this schedule: ${String(cause.details)}`, {
+      cause: error,
+      hint: "A cron expression has five fields: minute hour day month weekday, such as '0 2 * * *' for 02:00 each day.",
+    })
+  }
+  return undefined
+}

@@ -1,0 +1,50 @@
+import type { BackupResult, RestoreResult } from '../model/runs.ts'
+import type { CommandContext } from './commands/command.ts'
+import { EXIT } from './output/failure.ts'
+import { jsonDocument } from './output/json.ts'
+import { renderOutcome, renderWarnings } from './output/outcome.ts'
+import { RunDisplay } from './output/run-view.ts'
+import type { RunHandle } from './run-handle.ts'
+
+/** The reason with which watching is aborted when the person presses Ctrl-C. */
+const DETACHED = Symbol('detached')
+
+/**
+ * Shows a run until its end and prints its outcome. Ctrl-C ends the watching alone.
+ * @returns the exit status
+ * @throws RunFailed when the run did not succeed
+ */
+export async function watchRun(
+  { terminal, json }: CommandContext,
+  kind: string,
+  run: RunHandle<BackupResult | RestoreResult>,
+): Promise<number> {
+  const display = new RunDisplay(terminal)
+  const watching = new AbortController()
+  const detach = () => watching.abort(DETACHED)
+  process.once('SIGINT', detach)
+  try {
+    const result = await run.follow((view) => display.show(view), { signal: watching.signal })
+    display.end()
+    for (const line of renderWarnings(result.warnings, terminal.notePaint)) terminal.note(line)
+    const { workflowId, runId } = run
+    terminal.data(json ? jsonDocument({ kind, workflowId, runId, result }) : renderOutcome(result, terminal.paint))
+    return EXIT.done
+  } catch (error) {
+    display.end()
+    if (error !== DETACHED) throw error
+    terminal.note('detached: the run goes on.')
+    terminal.note(`  come back  tabletkeeper status ${run.workflowId} --follow`)
+    terminal.note(`  stop it    tabletkeeper cancel ${run.workflowId}`)
+    return EXIT.interrupted
+  } finally {
+    process.off('SIGINT', detach)
+  }
+}
+
+/** Prints what was started, for somebody who does not wait. */
+export function announceDetached({ terminal, json }: CommandContext, kind: string, run: RunHandle<unknown>): number {
+  const { workflowId, runId } = run
+  terminal.data(json ? jsonDocument({ kind, workflowId, runId }) : workflowId)
+  return EXIT.done
+}
