@@ -23,7 +23,7 @@ const composeSchema = z.looseObject({
 
 describe('docker-compose.temporal.yml', async () => {
   const text = await readFile(new URL('../../docker-compose.temporal.yml', import.meta.url), 'utf8')
-  const compose = composeSchema.parse(parse(text, { merge: true }))
+  const compose = composeSchema.parse(parse(text))
   const services = Object.entries(compose.services)
 
   it.each(services)('%s has a pinned image', (_name, { image }) => {
