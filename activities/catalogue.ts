@@ -1,10 +1,10 @@
+import type { Logger } from 'pino'
 import { isError } from '../model/errors.ts'
 import type { BootstrapInput, RestoreInput } from '../model/runs.ts'
-import type { Logger } from 'pino'
 import { programVersion } from '../mysql/mysqld-program.ts'
 import { findBackup } from '../storage/find-backup.ts'
-import { discardIncomplete } from '../storage/remove-backup.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
+import { discardIncomplete } from '../storage/remove-backup.ts'
 import { activity } from './activity.ts'
 import type { ControlActivities, TabletActivities } from './contract.ts'
 import { onTablet, type TabletContext } from './tablet-context.ts'
@@ -21,7 +21,10 @@ export function findingActivities(context: TabletContext): Pick<TabletActivities
       const result = await findBackup(store, tablet.driver.shard, { backup, before, serverVersion })
       if ('none' in result) return { found: false }
       const { name, manifest } = result.found
-      const warnings = result.passedOver.map((newer) => ({ about: newer.name, message: `passed over: ${newer.reason}` }))
+      const warnings = result.passedOver.map((newer) => ({
+        about: newer.name,
+        message: `passed over: ${newer.reason}`,
+      }))
       return { found: true, backup: name, position: manifest.Position, takenAt: manifest.BackupTime, warnings }
     }),
   }

@@ -1,6 +1,6 @@
 import type { BackupName } from '../model/backup-name.ts'
 import type { TabletReport } from '../model/report.ts'
-import type { BackupInput, BootstrapInput, ReturnedBy, RestoreInput, RunKind, Warning } from '../model/runs.ts'
+import type { BackupInput, BootstrapInput, RestoreInput, ReturnedBy, RunKind, Warning } from '../model/runs.ts'
 import type { ShardName } from '../model/shard-name.ts'
 import type { ReplicaType, ServiceType } from '../model/tablet-type.ts'
 
@@ -63,16 +63,22 @@ export interface TabletActivities {
   }): Promise<RestorePlan>
 
   takeTablet(input: { readonly kind: RunKind }): Promise<TokenInput>
-  takeOutOfService(input: TokenInput & { readonly type: 'BACKUP' | 'RESTORE' }): Promise<{ readonly sessionsEnded: number }>
+  takeOutOfService(
+    input: TokenInput & { readonly type: 'BACKUP' | 'RESTORE' },
+  ): Promise<{ readonly sessionsEnded: number }>
   stopReplication(input: TokenInput): Promise<{ readonly position: string }>
   stopMysqld(input: TokenInput): Promise<{ readonly lsn: string | null }>
-  copyFiles(input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined }): Promise<CopySummary>
+  copyFiles(
+    input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined },
+  ): Promise<CopySummary>
   startMysqld(input: TokenInput & { readonly on: 'its data' | 'restored data' }): Promise<void>
   rejoin(input: TokenInput & { readonly after: 'backup' | 'restore' }): Promise<Rejoined>
   releaseTablet(input: TokenInput): Promise<void>
   publishBackup(input: { readonly backup: BackupName }): Promise<{ readonly objects: number }>
 
-  downloadFiles(input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined }): Promise<{ readonly dataBytes: number }>
+  downloadFiles(
+    input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined },
+  ): Promise<{ readonly dataBytes: number }>
   /** Makes the data of a new, empty server where downloaded files would be. */
   initializeFiles(input: TokenInput): Promise<void>
   swapData(input: TokenInput): Promise<void>
@@ -81,7 +87,9 @@ export interface TabletActivities {
   dropReplaced(input: TokenInput): Promise<void>
 
   /** The way back from any state. Without a token it is this run's lease that is meant. */
-  returnToService(input: { readonly token?: string }): Promise<{ readonly by: ReturnedBy; readonly details: readonly string[] }>
+  returnToService(input: {
+    readonly token?: string
+  }): Promise<{ readonly by: ReturnedBy; readonly details: readonly string[] }>
   inspectTablet(): Promise<TabletReport>
 }
 

@@ -1,10 +1,10 @@
+import { copyBackup } from '../engine/backup-copy.ts'
 import { TabletkeeperError } from '../model/errors.ts'
-import { backupDirectory } from '../storage/backup-key.ts'
 import { proveCleanShutdown } from '../mysql/clean-shutdown.ts'
 import { checkUnchanged, selectFiles } from '../mysql/data-directory.ts'
 import { lockFile } from '../mysql/file-lock.ts'
 import type { ServerLayout } from '../mysql/my-cnf.ts'
-import { copyBackup } from '../engine/backup-copy.ts'
+import { backupDirectory } from '../storage/backup-key.ts'
 import { writeCopyRecord } from '../tablets/copy-record.ts'
 import type { TabletActivities } from './contract.ts'
 import { filesAtOnce, type TabletContext, underLease } from './tablet-context.ts'
@@ -22,9 +22,13 @@ export function copyActivities(context: TabletContext): Pick<TabletActivities, '
       }
       const lock = await lockFile(layout.systemTablespace)
       if (lock === undefined) {
-        throw new TabletkeeperError('FenceBroken', `somebody started mysqld of ${driver.alias} after it was stopped for ${backup}`, {
-          hint: 'Find what starts it (systemd, an operator, a supervisor) and keep it from doing so during backups.',
-        })
+        throw new TabletkeeperError(
+          'FenceBroken',
+          `somebody started mysqld of ${driver.alias} after it was stopped for ${backup}`,
+          {
+            hint: 'Find what starts it (systemd, an operator, a supervisor) and keep it from doing so during backups.',
+          },
+        )
       }
       try {
         await assertStoppedAt(layout, stoppedAt, driver.alias)

@@ -4,7 +4,10 @@ import { listBackups } from '../storage/catalogue.ts'
 import type { TabletContext } from './tablet-context.ts'
 
 /** Whether a tablet restored from the shard's newest complete backup could still catch up with the present primary, and for how long. */
-export async function judgeShardFrequency(context: TabletContext, scheduleIntervalSeconds?: number): Promise<FrequencyVerdict> {
+export async function judgeShardFrequency(
+  context: TabletContext,
+  scheduleIntervalSeconds?: number,
+): Promise<FrequencyVerdict> {
   const { driver } = context.tablet
   const { entries } = await listBackups(context.store, driver.shard)
   const newest = entries.filter((entry) => entry.state === 'complete').at(-1)

@@ -4,8 +4,8 @@ import { isError } from '../model/errors.ts'
 import { positionOf } from '../model/position.ts'
 import type { Hazard, TabletReport } from '../model/report.ts'
 import { selectFiles } from '../mysql/data-directory.ts'
-import { findHazards } from '../mysql/hazards.ts'
 import { missingGrants } from '../mysql/grants.ts'
+import { findHazards } from '../mysql/hazards.ts'
 import type { PrimaryView } from '../tablets/driver.ts'
 import type { Observation } from '../tablets/lag-monitor.ts'
 import { judgeServing } from '../tablets/serving.ts'
@@ -67,7 +67,9 @@ async function space(context: TabletContext): Promise<Pick<TabletReport, 'dataBy
   }
 }
 
-async function serverFindings(context: TabletContext): Promise<{ readonly hazards: readonly Hazard[]; readonly grants: readonly string[] }> {
+async function serverFindings(
+  context: TabletContext,
+): Promise<{ readonly hazards: readonly Hazard[]; readonly grants: readonly string[] }> {
   const findings = await unlessForeseen(async () => {
     await using connection = await context.tablet.driver.connect()
     const layout = await context.tablet.driver.layout()

@@ -53,7 +53,9 @@ export function leaseActivities(
       })
       if (outcome.outcome === 'returned') return { by: 'workflow', details: outcome.details }
       const last = await lastReturn(tablet.leasePath)
-      return last !== undefined && last.token === token ? { by: last.by, details: last.details } : { by: 'nobody', details: [] }
+      return last !== undefined && last.token === token
+        ? { by: last.by, details: last.details }
+        : { by: 'nobody', details: [] }
     }),
   }
 }

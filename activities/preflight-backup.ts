@@ -22,18 +22,30 @@ const LONG_TRANSACTION_WAIT = 5 * 60_000
  * Looks whether the tablet may be taken out of service now, and changes nothing.
  * @throws Refused, TabletBusy, StorageDenied and their like: one clear reason each
  */
-export async function preflightBackup(context: TabletContext, attempt: Attempt, input: BackupInput): Promise<BackupPlan> {
+export async function preflightBackup(
+  context: TabletContext,
+  attempt: Attempt,
+  input: BackupInput,
+): Promise<BackupPlan> {
   const { tablet, config, store } = context
   const { driver } = tablet
   const held = await tablet.lease()
   if (held !== undefined) {
-    throw new TabletkeeperError('TabletBusy', `${driver.alias} is held by ${held.workflowId} (run ${held.runId}) since ${held.since}`, {
-      hint: 'Nothing was changed. Wait for that run, or cancel it: tabletkeeper status.',
-    })
+    throw new TabletkeeperError(
+      'TabletBusy',
+      `${driver.alias} is held by ${held.workflowId} (run ${held.runId}) since ${held.since}`,
+      {
+        hint: 'Nothing was changed. Wait for that run, or cancel it: tabletkeeper status.',
+      },
+    )
   }
   const state = await driver.describe()
   if (state.mysqld !== 'up') {
-    throw refused(context, `its mysqld is ${state.mysqld === 'empty' ? 'not initialized' : 'down'}`, 'Start it, or bootstrap the tablet.')
+    throw refused(
+      context,
+      `its mysqld is ${state.mysqld === 'empty' ? 'not initialized' : 'down'}`,
+      'Start it, or bootstrap the tablet.',
+    )
   }
   await using connection = await driver.connect()
   const replication = await assertReplica(context, state, connection)
@@ -94,7 +106,7 @@ async function assertServer(context: TabletContext, connection: MysqlConnection)
   const [hazard] = await findHazards(connection, await driver.layout())
   if (hazard !== undefined) throw refused(context, hazard.message, hazard.hint)
   await validateConfig(mysqld, defaultsFile)
-  const running = (await driver.describe()).mysqld === 'up' ? (await driver.describe()) : undefined
+  const running = (await driver.describe()).mysqld === 'up' ? await driver.describe() : undefined
   const installed = await programVersion(mysqld)
   if (running?.mysqld === 'up' && running.server.version !== installed) {
     throw refused(
@@ -114,13 +126,21 @@ async function assertServer(context: TabletContext, connection: MysqlConnection)
 }
 
 /** A stop would wait for them with the tablet already out of service, so they are waited for here. */
-async function awaitShortTransactions(context: TabletContext, attempt: Attempt, connection: MysqlConnection): Promise<void> {
+async function awaitShortTransactions(
+  context: TabletContext,
+  attempt: Attempt,
+  connection: MysqlConnection,
+): Promise<void> {
   const deadline = Date.now() + LONG_TRANSACTION_WAIT
   for (;;) {
     const seconds = await longestTransactionSeconds(connection)
     if (seconds < LONG_TRANSACTION_SECONDS) return
     if (Date.now() > deadline) {
-      throw refused(context, `a transaction has run for ${Math.round(seconds)} s on it`, 'End it, or try again when it has ended.')
+      throw refused(
+        context,
+        `a transaction has run for ${Math.round(seconds)} s on it`,
+        'End it, or try again when it has ended.',
+      )
     }
     attempt.sign({ waitingFor: `a transaction that has run for ${Math.round(seconds)} s` })
     await delay(1_000, undefined, { signal: attempt.signal })
@@ -140,5 +160,7 @@ async function frequencyWarnings(context: TabletContext, interval: string): Prom
 }
 
 function refused(context: TabletContext, message: string, hint: string): TabletkeeperError {
-  return new TabletkeeperError('Refused', `${context.tablet.driver.alias}: ${message}`, { hint: `Nothing was changed. ${hint}` })
+  return new TabletkeeperError('Refused', `${context.tablet.driver.alias}: ${message}`, {
+    hint: `Nothing was changed. ${hint}`,
+  })
 }

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { TabletkeeperError } from '../model/errors.ts'
-import type { Manifest } from '../model/manifest.ts'
 import { GtidSet } from '../model/gtid-set.ts'
+import type { Manifest } from '../model/manifest.ts'
 import { parsePosition } from '../model/position.ts'
 import type { Warning } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
@@ -30,10 +30,12 @@ export async function preflightRestore(context: TabletContext, request: Request)
   const { tablet, store } = context
   const { driver } = tablet
   const held = await tablet.lease()
-  if (held !== undefined) throw new TabletkeeperError('TabletBusy', `${driver.alias} is held by ${held.workflowId} (run ${held.runId})`)
+  if (held !== undefined)
+    throw new TabletkeeperError('TabletBusy', `${driver.alias} is held by ${held.workflowId} (run ${held.runId})`)
   const state = await driver.describe()
   const primary = await driver.primary()
-  if (primary.alias === driver.alias) throw refused(context, `is the primary of ${driver.shard}`, 'Restore a replica, then fail over to it.')
+  if (primary.alias === driver.alias)
+    throw refused(context, `is the primary of ${driver.shard}`, 'Restore a replica, then fail over to it.')
   await assertReplaceable(context, request, state, primary)
   assertType(context, request)
   const warnings: Warning[] = request.backup.found ? [...request.backup.warnings] : []
@@ -41,7 +43,8 @@ export async function preflightRestore(context: TabletContext, request: Request)
   if (request.backup.found) {
     const { backup } = request.backup
     const entry = await readEntry(store, driver.shard, backup)
-    if (entry.state !== 'complete') throw new TabletkeeperError('CorruptBackup', `${backup} of ${driver.shard} is not complete`)
+    if (entry.state !== 'complete')
+      throw new TabletkeeperError('CorruptBackup', `${backup} of ${driver.shard} is not complete`)
     assertReachable(context, parsePosition(entry.manifest.Position), primary)
     if (!hasUndo(entry.manifest)) {
       const message = `${backup} has no undo tablespaces (Vitess made it): a transaction that was XA-prepared then counts as committed`
@@ -58,19 +61,27 @@ export async function preflightRestore(context: TabletContext, request: Request)
 }
 
 /** The host decides what may be replaced (`agent.replaceData`), not whoever may start workflows. */
-async function assertReplaceable(context: TabletContext, request: Request, state: TabletState, primary: PrimaryView): Promise<void> {
+async function assertReplaceable(
+  context: TabletContext,
+  request: Request,
+  state: TabletState,
+  primary: PrimaryView,
+): Promise<void> {
   const { driver } = context.tablet
   const { replaceData } = context.config.agent
   if (state.mysqld === 'empty') return
   if ((await emptiness(await driver.layout())) === 'foreign') {
     throw refused(context, 'has files in its data directory that are no MySQL data', 'Move them away.')
   }
-  if (request.kind === 'bootstrap') throw refused(context, 'has data: it is not bootstrapped', 'To replace them: tabletkeeper restore.')
-  if (replaceData === 'never') throw refused(context, 'may not be replaced: agent.replaceData is never on its host', 'Change it there.')
+  if (request.kind === 'bootstrap')
+    throw refused(context, 'has data: it is not bootstrapped', 'To replace them: tabletkeeper restore.')
+  if (replaceData === 'never')
+    throw refused(context, 'may not be replaced: agent.replaceData is never on its host', 'Change it there.')
   if (state.mysqld === 'up') {
     await using connection = await driver.connect()
     const replicas = await connectedReplicas(connection)
-    if (!state.server.readOnly) throw refused(context, 'takes writes (read_only=OFF)', 'Only tablets that replicate are restored.')
+    if (!state.server.readOnly)
+      throw refused(context, 'takes writes (read_only=OFF)', 'Only tablets that replicate are restored.')
     if (replicas > 0) throw refused(context, `has ${replicas} replicas connected`, 'Point them elsewhere first.')
   }
   if (replaceData === 'always') return
@@ -95,7 +106,11 @@ async function assertReplaceable(context: TabletContext, request: Request, state
 function assertType(context: TabletContext, request: Request): void {
   const { config } = context.tablet.driver
   if (request.type === undefined || config.type === undefined || config.type === request.type) return
-  throw refused(context, `is configured as ${config.type}, not as ${request.type}`, 'Change its type in tabletkeeper.yaml, or leave --type out.')
+  throw refused(
+    context,
+    `is configured as ${config.type}, not as ${request.type}`,
+    'Change its type in tabletkeeper.yaml, or leave --type out.',
+  )
 }
 
 function assertReachable(context: TabletContext, position: GtidSet, primary: PrimaryView): void {
@@ -109,7 +124,11 @@ function assertReachable(context: TabletContext, position: GtidSet, primary: Pri
   }
   const errant = position.subtract(primary.server.gtidExecuted)
   if (!errant.isEmpty) {
-    throw refused(context, `would bring transactions that the primary ${primary.alias} never had: ${errant}`, 'Choose another backup.')
+    throw refused(
+      context,
+      `would bring transactions that the primary ${primary.alias} never had: ${errant}`,
+      'Choose another backup.',
+    )
   }
 }
 
@@ -136,5 +155,7 @@ function plainBytes(manifest: Manifest): number {
 }
 
 function refused(context: TabletContext, message: string, hint: string): TabletkeeperError {
-  return new TabletkeeperError('Refused', `${context.tablet.driver.alias} ${message}`, { hint: `Nothing was changed. ${hint}` })
+  return new TabletkeeperError('Refused', `${context.tablet.driver.alias} ${message}`, {
+    hint: `Nothing was changed. ${hint}`,
+  })
 }

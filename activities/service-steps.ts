@@ -1,11 +1,11 @@
 import { TabletkeeperError } from '../model/errors.ts'
 import { positionOf } from '../model/position.ts'
-import { readServerState } from '../mysql/server-state.ts'
 import { reduceDirtyPages } from '../mysql/quick-stop.ts'
+import { readServerState } from '../mysql/server-state.ts'
 import { capturedSettingsSchema, setSuperReadOnly } from '../mysql/settings.ts'
 import { firstStartFile } from '../tablets/first-start.ts'
-import { assertReplica } from './preflight-backup.ts'
 import type { TabletActivities } from './contract.ts'
+import { assertReplica } from './preflight-backup.ts'
 import { type TabletContext, underLease } from './tablet-context.ts'
 
 type Steps = 'takeOutOfService' | 'stopReplication' | 'stopMysqld' | 'startMysqld' | 'rejoin'
@@ -31,9 +31,13 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
       const first = await readServerState(connection)
       const second = await readServerState(connection)
       if (!first.gtidExecuted.equals(second.gtidExecuted)) {
-        throw new TabletkeeperError('ReplicationFailed', `${driver.alias} still executes transactions although replication stopped`, {
-          hint: 'Something writes to the replica with privileges that pass super_read_only.',
-        })
+        throw new TabletkeeperError(
+          'ReplicationFailed',
+          `${driver.alias} still executes transactions although replication stopped`,
+          {
+            hint: 'Something writes to the replica with privileges that pass super_read_only.',
+          },
+        )
       }
       const position = positionOf(second.gtidExecuted)
       await step.update({
@@ -75,7 +79,8 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
 
     rejoin: underLease(context, 'rejoin', async (step, { after }, attempt) => {
       const { returnTo, captured } = step.lease
-      if (returnTo === null) throw new TabletkeeperError('FenceBroken', `the data of ${driver.alias} are not proven yet`)
+      if (returnTo === null)
+        throw new TabletkeeperError('FenceBroken', `the data of ${driver.alias} are not proven yet`)
       if (after === 'restore') await driver.configureReplication(step.signal)
       if (captured !== null) await driver.applySettings(capturedSettingsSchema.parse(captured))
       attempt.sign({ waitingFor: 'replication to run' })

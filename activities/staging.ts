@@ -4,8 +4,8 @@ import { GtidSet } from '../model/gtid-set.ts'
 import { parsePosition, positionOf } from '../model/position.ts'
 import { initializeInto } from '../mysql/initialize.ts'
 import { resetForRestore } from '../mysql/replication-source.ts'
-import { prepareStaged } from '../mysql/staged-config.ts'
 import { readServerState } from '../mysql/server-state.ts'
+import { prepareStaged } from '../mysql/staged-config.ts'
 import { beginSwap, commitSwap } from '../mysql/swap.ts'
 import { backupDirectory } from '../storage/backup-key.ts'
 import { readEntry } from '../storage/catalogue.ts'
@@ -24,7 +24,10 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
       const layout = await driver.layout()
       const entry = await readEntry(store, driver.shard, backup)
       if (entry.state !== 'complete') {
-        throw new TabletkeeperError('CorruptBackup', `${backup} of ${driver.shard} is ${entry.state}: nothing is restored from it`)
+        throw new TabletkeeperError(
+          'CorruptBackup',
+          `${backup} of ${driver.shard} is ${entry.state}: nothing is restored from it`,
+        )
       }
       await discardStaged(layout, step.lease.token)
       const roots = await makeStagingRoots(layout, step.lease.token)

@@ -6,8 +6,8 @@ import { leaseActivities } from './lease.ts'
 import { preflightBackup } from './preflight-backup.ts'
 import { preflightRestore } from './preflight-restore.ts'
 import { publishActivities } from './publish.ts'
-import { stagingActivities } from './staging.ts'
 import { tabletActivities } from './service-steps.ts'
+import { stagingActivities } from './staging.ts'
 import { onTablet, type TabletContext } from './tablet-context.ts'
 
 /** All activities of one tablet, for the worker on its queue. */

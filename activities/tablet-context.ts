@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
 import type { Config } from '../model/config.ts'
+import type { StepName } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import type { LagMonitor } from '../tablets/lag-monitor.ts'
 import type { LeasedTablet, StepContext } from '../tablets/leased-tablet.ts'
-import type { StepName } from '../model/runs.ts'
 import { type Attempt, activity } from './activity.ts'
 import type { TokenInput } from './contract.ts'
 
@@ -24,7 +24,10 @@ export interface TabletContext {
 }
 
 /** An activity that observes and changes nothing, or guards itself. */
-export function onTablet<Input, Output>(context: TabletContext, act: (attempt: Attempt, input: Input) => Promise<Output>) {
+export function onTablet<Input, Output>(
+  context: TabletContext,
+  act: (attempt: Attempt, input: Input) => Promise<Output>,
+) {
   return activity(context.log, context.workflowGone, act)
 }
 
@@ -36,7 +39,9 @@ export function underLease<Input extends TokenInput, Output>(
 ): (input: Input) => Promise<Output> {
   return activity(context.log, context.workflowGone, async (attempt, input: Input) => {
     const claim = { runId: attempt.runId, token: input.token }
-    return await context.tablet.step(claim, name, attempt.activityId, attempt.signal, (step) => act(step, input, attempt))
+    return await context.tablet.step(claim, name, attempt.activityId, attempt.signal, (step) =>
+      act(step, input, attempt),
+    )
   })
 }
 

@@ -17,7 +17,13 @@ const recordSchema = z.object({
   }),
   /** In the order of their objects: 0, 1, … */
   files: z.array(
-    z.object({ base: z.enum(['Data', 'InnoDBData', 'InnoDBLog']), name: z.string(), hash: z.string(), size: z.int(), stored: z.int() }),
+    z.object({
+      base: z.enum(['Data', 'InnoDBData', 'InnoDBLog']),
+      name: z.string(),
+      hash: z.string(),
+      size: z.int(),
+      stored: z.int(),
+    }),
   ),
   finishedAt: z.iso.datetime(),
 })
@@ -28,7 +34,10 @@ export type CopyRecord = z.infer<typeof recordSchema>
 const pathOf = (leasePath: string, backup: BackupName): string => join(dirname(leasePath), 'copies', `${backup}.json`)
 
 /** Durable when it resolves. */
-export async function writeCopyRecord(leasePath: string, record: Omit<CopyRecord, 'backup'> & { readonly backup: BackupName }): Promise<void> {
+export async function writeCopyRecord(
+  leasePath: string,
+  record: Omit<CopyRecord, 'backup'> & { readonly backup: BackupName },
+): Promise<void> {
   const path = pathOf(leasePath, record.backup)
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const file = await open(`${path}.new`, 'w', 0o600)
@@ -47,10 +56,14 @@ export async function readCopyRecord(leasePath: string, backup: BackupName): Pro
   try {
     return recordSchema.parse(JSON.parse(await readFile(path, 'utf8')))
   } catch (cause) {
-    throw new TabletkeeperError('FenceBroken', `the record of what ${backup} copied cannot be read: ${messageOf(cause)}`, {
-      cause,
-      hint: 'Nothing is published. Start another backup.',
-    })
+    throw new TabletkeeperError(
+      'FenceBroken',
+      `the record of what ${backup} copied cannot be read: ${messageOf(cause)}`,
+      {
+        cause,
+        hint: 'Nothing is published. Start another backup.',
+      },
+    )
   }
 }
 

@@ -28,7 +28,9 @@ export async function firstStartFile(driver: TabletDriver): Promise<FirstStartFi
   ]
   const { datadir } = await driver.layout()
   const path = join(await privateFolder(datadir), 'first-start.sql')
-  await writeFile(path, statements.map((statement) => `${statement.replaceAll('\n', ' ')};\n`).join(''), { mode: 0o600 })
+  await writeFile(path, statements.map((statement) => `${statement.replaceAll('\n', ' ')};\n`).join(''), {
+    mode: 0o600,
+  })
   await giveToOwner(datadir, path)
   return { path, [Symbol.asyncDispose]: () => rm(path, { force: true }) }
 }

@@ -197,7 +197,9 @@ export class LeasedTablet {
   async #stopRunning(): Promise<void> {
     const running = this.#running
     if (running === undefined) return
-    running.abort.abort(new TabletkeeperError('FenceBroken', `a later attempt or a return to service took over ${this.driver.alias}`))
+    running.abort.abort(
+      new TabletkeeperError('FenceBroken', `a later attempt or a return to service took over ${this.driver.alias}`),
+    )
     await running.ended
   }
 

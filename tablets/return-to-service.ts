@@ -3,12 +3,12 @@ import { TabletkeeperError } from '../model/errors.ts'
 import type { Lease } from '../model/lease.ts'
 import type { ReturnedBy } from '../model/runs.ts'
 import type { ServiceType } from '../model/tablet-type.ts'
-import { settleMysqld } from './settle-mysqld.ts'
 import { capturedSettingsSchema } from '../mysql/settings.ts'
 import { readJournal } from '../mysql/swap-journal.ts'
 import { recoverSwap } from '../mysql/swap-recovery.ts'
 import type { LeasedTablet, StepContext } from './leased-tablet.ts'
 import { recordReturn } from './return-record.ts'
+import { settleMysqld } from './settle-mysqld.ts'
 import { discardStaged } from './staging.ts'
 
 /** Who asks for the tablet to serve again, and how long it may take to catch up before it is given back lagging. */
@@ -51,7 +51,12 @@ export async function returnToService(tablet: LeasedTablet, request: ReturnReque
       await tablet.setType(context, context.lease.returnTo)
       note(`type ${context.lease.returnTo}`)
     }
-    await recordReturn(tablet.leasePath, { token: context.lease.token, by: request.by, at: new Date().toISOString(), details })
+    await recordReturn(tablet.leasePath, {
+      token: context.lease.token,
+      by: request.by,
+      at: new Date().toISOString(),
+      details,
+    })
     return { outcome: 'returned', type: context.lease.returnTo, lagSeconds: lag, details }
   })
   return outcome ?? { outcome: 'nothing to do', type: null, lagSeconds: null, details: [] }
@@ -84,7 +89,10 @@ async function runAgain(
   if (context.lease.captured !== null) await driver.applySettings(capturedSettingsSchema.parse(context.lease.captured))
   const state = await driver.describe()
   if (state.mysqld !== 'up') {
-    throw new TabletkeeperError('MysqldFailed', `mysqld of ${driver.alias} ended while the tablet was returned to service`)
+    throw new TabletkeeperError(
+      'MysqldFailed',
+      `mysqld of ${driver.alias} ended while the tablet was returned to service`,
+    )
   }
   if (context.lease.returnTo === 'PRIMARY' || state.replication === undefined) return null
   request.onWait?.('replication to run')
@@ -96,6 +104,10 @@ async function runAgain(
     signal: context.signal,
     onRound: () => request.onWait?.('the tablet to catch up with its primary'),
   })
-  note(caught.caughtUp ? `caught up, lag ${caught.lagSeconds}s` : `not caught up yet, lag ${caught.lagSeconds}s: unserved until it is`)
+  note(
+    caught.caughtUp
+      ? `caught up, lag ${caught.lagSeconds}s`
+      : `not caught up yet, lag ${caught.lagSeconds}s: unserved until it is`,
+  )
   return caught.lagSeconds
 }

@@ -16,10 +16,21 @@ export interface Serving {
 const STALE = 15_000
 
 /** Judges by the lease first: a tablet that a run holds is out of service before anything is done to it. */
-export function judgeServing(driver: TabletDriver, lease: Lease | undefined, seen: Observation, maxLag: Milliseconds): Serving {
-  const no = (type: TabletType, reason: string): Serving => ({ serving: false, type, lagSeconds: seen.lagSeconds, reason })
+export function judgeServing(
+  driver: TabletDriver,
+  lease: Lease | undefined,
+  seen: Observation,
+  maxLag: Milliseconds,
+): Serving {
+  const no = (type: TabletType, reason: string): Serving => ({
+    serving: false,
+    type,
+    lagSeconds: seen.lagSeconds,
+    reason,
+  })
   const type = lease?.type ?? (seen.state.mysqld === 'unknown' ? 'REPLICA' : driver.serviceType(seen.state))
-  if (type === 'BACKUP' || type === 'RESTORE') return no(type, `type ${type}: held by ${lease?.workflowId} since ${lease?.since}`)
+  if (type === 'BACKUP' || type === 'RESTORE')
+    return no(type, `type ${type}: held by ${lease?.workflowId} since ${lease?.since}`)
   if (seen.state.mysqld === 'unknown') return no(type, `mysqld cannot be observed: ${seen.state.why}`)
   if (seen.state.mysqld === 'empty') return no(type, 'the tablet is empty: bootstrap it')
   if (seen.state.mysqld === 'down') return no(type, 'mysqld is down')

@@ -45,7 +45,10 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const runState = async (lease: Lease): Promise<RunState> =>
     link === undefined ? 'unknown' : await runStateOf(link.client, lease, log)
   const reconcilers = new Map(opened.map((open) => [open, new Reconciler(open, { config, runState })]))
-  const background = opened.flatMap((open) => [open.lag.run(stopping.signal), reconcilers.get(open)?.run(stopping.signal)])
+  const background = opened.flatMap((open) => [
+    open.lag.run(stopping.signal),
+    reconcilers.get(open)?.run(stopping.signal),
+  ])
   const health = await serveHealth(config, opened)
   try {
     link = await linkToTemporal(signal, log)
@@ -92,10 +95,18 @@ async function pollUntilAborted(
       })
     }),
   )
-  signal.addEventListener('abort', () => workers.forEach((worker) => worker.shutdown()), { once: true })
+  const shutdown = (): void => {
+    for (const worker of workers) worker.shutdown()
+  }
+  signal.addEventListener('abort', shutdown, { once: true })
   const running = Promise.all(workers.map((worker) => worker.run()))
   log.info(
-    { event: 'ready', tablets: opened.map((open) => open.tablet.driver.alias), storage: store.description, listen: config.agent.listen },
+    {
+      event: 'ready',
+      tablets: opened.map((open) => open.tablet.driver.alias),
+      storage: store.description,
+      listen: config.agent.listen,
+    },
     'agent polls its tablets',
   )
   options.onReady?.()
@@ -120,7 +131,9 @@ async function openTablets({ config, tablets, initTabletType, log }: AgentOption
 function tabletsHere(config: Config): TabletConfig[] {
   const full = hostname()
   const names = new Set([full, full.split('.')[0], 'localhost', '127.0.0.1', '::1'])
-  const here = [...config.shards.values()].flatMap((tablets) => [...tablets.values()]).filter((tablet) => names.has(tablet.host))
+  const here = [...config.shards.values()]
+    .flatMap((tablets) => [...tablets.values()])
+    .filter((tablet) => names.has(tablet.host))
   if (here.length === 0) {
     throw new TabletkeeperError('InvalidConfig', `no tablet of the configuration has host ${full}`, {
       hint: 'Set its host, or name it: tabletkeeper agent --tablet zone1-101',

@@ -25,7 +25,12 @@ export interface OpenTablet {
  * Opens a tablet for acting on it. Until it is closed no other process can.
  * @throws TabletBusy when another agent looks after it
  */
-export async function openTablet(config: Config, own: TabletConfig, forced: ReplicaType | undefined, log: Logger): Promise<OpenTablet> {
+export async function openTablet(
+  config: Config,
+  own: TabletConfig,
+  forced: ReplicaType | undefined,
+  log: Logger,
+): Promise<OpenTablet> {
   const peers = [...(config.shards.get(own.shard)?.values() ?? [])].filter((peer) => peer.alias !== own.alias)
   let kept: ReplicaType | undefined
   const driver = new StandaloneDriver(own, peers, () => forced ?? own.type ?? kept ?? 'REPLICA')

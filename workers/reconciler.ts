@@ -85,7 +85,9 @@ export class Reconciler {
     if (!tablet.busy && Date.now() - Date.parse(lease.touched) > deadManTimeout) {
       return `no step was at work for ${formatDuration(deadManTimeout)}`
     }
-    return (await this.#options.runState(lease)) === 'closed' ? `run ${lease.runId} is closed and did not release it` : undefined
+    return (await this.#options.runState(lease)) === 'closed'
+      ? `run ${lease.runId} is closed and did not release it`
+      : undefined
   }
 
   async #return(by: 'reconciler' | 'person', reason: string, meant: (lease: Lease) => boolean): Promise<void> {

@@ -14,7 +14,8 @@ export async function registerSearchAttributes(client: Client, namespace: string
     const known = (await operatorService.listSearchAttributes({ namespace })).customAttributes ?? {}
     const missing = SEARCH_ATTRIBUTES.filter((name) => known[name] === undefined)
     const wrong = SEARCH_ATTRIBUTES.filter((name) => known[name] !== undefined && known[name] !== KEYWORD)
-    if (wrong.length > 0) log.warn({ event: 'search attributes', wrong }, `${wrong.join(', ')} exist with another type than Keyword`)
+    if (wrong.length > 0)
+      log.warn({ event: 'search attributes', wrong }, `${wrong.join(', ')} exist with another type than Keyword`)
     if (missing.length === 0) return
     await operatorService.addSearchAttributes({
       namespace,

@@ -61,5 +61,10 @@ async function askAgent(folder: string, onWait?: (waitingFor: string) => void): 
     await rm(request, { force: true })
   }
   const record = await lastReturn(leaseFile.path)
-  return { outcome: 'returned', type: lease.returnTo, lagSeconds: null, details: record?.token === lease.token ? record.details : [] }
+  return {
+    outcome: 'returned',
+    type: lease.returnTo,
+    lagSeconds: null,
+    details: record?.token === lease.token ? record.details : [],
+  }
 }

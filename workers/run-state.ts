@@ -14,7 +14,10 @@ export async function runStateOf(client: Client, lease: Lease, log: Logger): Pro
     return description.status.name === 'RUNNING' ? 'open' : 'closed'
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'closed'
-    log.debug({ event: 'reconcile', err: error }, `Temporal cannot say whether run ${lease.runId} is open: ${messageOf(error)}`)
+    log.debug(
+      { event: 'reconcile', err: error },
+      `Temporal cannot say whether run ${lease.runId} is open: ${messageOf(error)}`,
+    )
     return 'unknown'
   }
 }
@@ -31,7 +34,10 @@ export async function endInterruptedStep(client: Client, lease: Lease | undefine
       { workflowId, runId, activityId: step.activityId },
       ApplicationFailure.retryable(`the agent ended in mid-step ${step.name}`, 'AgentRestarted'),
     )
-    log.info({ event: 'interrupted', workflowId, step: step.name }, `step ${step.name} was interrupted: its retry is asked for now`)
+    log.info(
+      { event: 'interrupted', workflowId, step: step.name },
+      `step ${step.name} was interrupted: its retry is asked for now`,
+    )
   } catch (error) {
     log.debug({ event: 'interrupted', err: error }, `step ${step.name} is no longer waited for: ${messageOf(error)}`)
   }

@@ -15,7 +15,9 @@ export async function serveHealth(config: Config, tablets: readonly OpenTablet[]
   const byAlias = new Map<string, OpenTablet>(tablets.map((open) => [open.tablet.driver.alias, open]))
   const server = createServer((request, response) => {
     const answer = (status: number, body: object): void => {
-      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(`${JSON.stringify(body)}\n`)
+      response
+        .writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+        .end(`${JSON.stringify(body)}\n`)
     }
     const [, alias] = PATH.exec(request.url ?? '') ?? []
     const open = alias === undefined ? undefined : byAlias.get(alias)

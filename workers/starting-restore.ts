@@ -25,6 +25,9 @@ export async function bootstrapEmptyTablet(client: Client, open: OpenTablet, log
     })
     log.info({ event: 'bootstrap', workflowId }, `${driver.alias} is empty: ${workflowId} restores it`)
   } catch (error) {
-    log.error({ event: 'bootstrap', err: error }, `the bootstrap of ${driver.alias} could not be started: ${messageOf(error)}`)
+    log.error(
+      { event: 'bootstrap', err: error },
+      `the bootstrap of ${driver.alias} could not be started: ${messageOf(error)}`,
+    )
   }
 }

@@ -2,8 +2,14 @@ import { Runtime } from '@temporalio/worker'
 import pino, { type Logger } from 'pino'
 
 /** The structured log of a process: one JSON line per event on stderr, since stdout is for data. */
-export function createLog(role: 'agent' | 'control' | 'tabletkeeper', level: string = process.env['LOG_LEVEL'] ?? 'info'): Logger {
-  return pino({ level, base: { role }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }))
+export function createLog(
+  role: 'agent' | 'control' | 'tabletkeeper',
+  level: string = process.env['LOG_LEVEL'] ?? 'info',
+): Logger {
+  return pino(
+    { level, base: { role }, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ fd: 2, sync: true }),
+  )
 }
 
 let installed = false
@@ -25,7 +31,8 @@ export function installRuntime(log: Logger): void {
       info: write('debug'),
       warn: write('warn'),
       error: write('error'),
-      log: (level, message, meta) => sdk[level === 'ERROR' ? 'error' : level === 'WARN' ? 'warn' : 'debug'](meta ?? {}, message),
+      log: (level, message, meta) =>
+        sdk[level === 'ERROR' ? 'error' : level === 'WARN' ? 'warn' : 'debug'](meta ?? {}, message),
     },
     shutdownSignals: [],
   })

@@ -20,8 +20,16 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
 
     const done = await run.holding(agent, async ({ token }) => {
       await run.step('takeOutOfService', () => steps.takeOutOfService({ token, type: 'BACKUP' }), drainDetail)
-      const { position } = await run.step('stopReplication', () => steps.stopReplication({ token }), (read) => read.position)
-      await run.step('stopMysqld', () => steps.stopMysqld({ token }), () => 'clean')
+      const { position } = await run.step(
+        'stopReplication',
+        () => steps.stopReplication({ token }),
+        (read) => read.position,
+      )
+      await run.step(
+        'stopMysqld',
+        () => steps.stopMysqld({ token }),
+        () => 'clean',
+      )
       const { concurrency } = input
       const copied = await settled(
         run.step('copyFiles', () => steps.copyFiles({ token, backup: name, concurrency }), copyDetail),
@@ -36,11 +44,16 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
       return { position, ...copied(), type: back.type, lagSeconds: back.lagSeconds }
     })
 
-    await run.step('publishBackup', () => steps.publishBackup({ backup: name }), (checked) => `${checked.objects} objects checked`)
+    await run.step(
+      'publishBackup',
+      () => steps.publishBackup({ backup: name }),
+      (checked) => `${checked.objects} objects checked`,
+    )
     const { seconds, outOfServiceSeconds } = run
     return { backup: name, shard, tablet, ...done, seconds, outOfServiceSeconds, warnings: plan.warnings }
   } catch (error) {
-    if (run.began('copyFiles')) await run.tidy('discardBackup', () => onControl().discardBackup({ shard, backup: name }))
+    if (run.began('copyFiles'))
+      await run.tidy('discardBackup', () => onControl().discardBackup({ shard, backup: name }))
     throw run.failure(error)
   }
 }

@@ -16,7 +16,9 @@ export async function bootstrap(given: BootstrapInput): Promise<RestoreResult> {
     const backup = found.found ? found.backup : null
     const position = found.found ? found.position : null
     run.backup = backup
-    const plan = await run.step('preflight', () => agent.contact.preflightRestore({ kind: 'bootstrap', backup: found, type }))
+    const plan = await run.step('preflight', () =>
+      agent.contact.preflightRestore({ kind: 'bootstrap', backup: found, type }),
+    )
     const restored = await restoreTablet(run, agent, found, plan, input.concurrency)
     const { seconds, outOfServiceSeconds } = run
     return { shard, tablet, backup, position, ...restored, seconds, outOfServiceSeconds, warnings: plan.warnings }

@@ -1,6 +1,6 @@
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow'
-import { ERROR_TYPES, type ErrorType } from '../model/errors.ts'
 import type { TabletAlias } from '../model/alias.ts'
+import { ERROR_TYPES, type ErrorType } from '../model/errors.ts'
 import type { ReturnedBy, StepName } from '../model/runs.ts'
 
 /** What the failure of a run says beside its message: `details[0]` of the ApplicationFailure. */
@@ -30,7 +30,10 @@ export function causeOf(error: unknown, tablet: TabletAlias): Cause {
     }
   }
   if (inner instanceof TimeoutFailure) {
-    return { type: 'NoAgent', message: `the agent of ${tablet} died or froze in mid-step (${inner.timeoutType} timeout)` }
+    return {
+      type: 'NoAgent',
+      message: `the agent of ${tablet} died or froze in mid-step (${inner.timeoutType} timeout)`,
+    }
   }
   if (inner instanceof ApplicationFailure) {
     const [details] = inner.details ?? []

@@ -12,7 +12,8 @@ const COMMON = ['shard', 'tablet', 'agentTimeout']
 
 /** @throws InvalidInput */
 export function parseRunInput<Input extends RunInput>(given: Input, known: readonly string[] = COMMON): Parsed<Input> {
-  if (typeof given !== 'object' || given === null) throw invalid('the input', given, 'a JSON object with shard and tablet')
+  if (typeof given !== 'object' || given === null)
+    throw invalid('the input', given, 'a JSON object with shard and tablet')
   const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined) throw invalid('the key', unknown, `one of ${known.join(', ')}`)
   const agentTimeout = given.agentTimeout ?? '1m'
@@ -32,9 +33,11 @@ export function parseBackupInput(given: BackupInput): Parsed<BackupInput> {
 export function parseRestoreInput(given: RestoreInput): Parsed<RestoreInput> {
   const input = parseRunInput(given, [...COMMON, 'concurrency', 'backup', 'before'])
   assertConcurrency(input.concurrency)
-  if (input.backup !== undefined && input.before !== undefined) throw invalid('backup and before', input.before, 'only one of them')
+  if (input.backup !== undefined && input.before !== undefined)
+    throw invalid('backup and before', input.before, 'only one of them')
   if (input.backup !== undefined) parseBackupName(input.backup)
-  if (input.before !== undefined && Number.isNaN(Date.parse(input.before))) throw invalid('before', input.before, 'a time in RFC 3339')
+  if (input.before !== undefined && Number.isNaN(Date.parse(input.before)))
+    throw invalid('before', input.before, 'a time in RFC 3339')
   return input
 }
 
@@ -42,7 +45,8 @@ export function parseRestoreInput(given: RestoreInput): Parsed<RestoreInput> {
 export function parseBootstrapInput(given: BootstrapInput): Parsed<BootstrapInput> {
   const input = parseRunInput(given, [...COMMON, 'concurrency', 'type'])
   assertConcurrency(input.concurrency)
-  if (input.type !== undefined && input.type !== 'REPLICA' && input.type !== 'RDONLY') throw invalid('type', input.type, 'REPLICA or RDONLY')
+  if (input.type !== undefined && input.type !== 'REPLICA' && input.type !== 'RDONLY')
+    throw invalid('type', input.type, 'REPLICA or RDONLY')
   return input
 }
 

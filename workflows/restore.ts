@@ -14,7 +14,8 @@ export async function restore(given: RestoreInput): Promise<RestoreResult> {
   const agent = onTablet(tablet, input.agentTimeout)
   try {
     const found = await run.step('findBackup', () => agent.contact.findBackup(input), foundDetail)
-    if (!found.found) throw ApplicationFailure.nonRetryable(`${shard} has no backup to restore ${tablet} from`, 'NotFound')
+    if (!found.found)
+      throw ApplicationFailure.nonRetryable(`${shard} has no backup to restore ${tablet} from`, 'NotFound')
     run.backup = found.backup
     const plan = await run.step('preflight', () => agent.contact.preflightRestore({ kind: 'restore', backup: found }))
     const restored = await restoreTablet(run, agent, found, plan, input.concurrency)

@@ -35,7 +35,11 @@ export async function restoreTablet(
       await run.step('swapData', () => steps.swapData({ token }))
       await run.step('startMysqld', () => steps.startMysqld({ token, on: 'restored data' }))
       const position = backup.found ? backup.position : null
-      await run.step('confirmRestore', () => steps.confirmRestore({ token, position, type: plan.type }), () => position ?? 'empty')
+      await run.step(
+        'confirmRestore',
+        () => steps.confirmRestore({ token, position, type: plan.type }),
+        () => position ?? 'empty',
+      )
       const rejoined = await run.step('rejoin', () => steps.rejoin({ token, after: 'restore' }), rejoinDetail)
       await run.step('dropReplaced', () => steps.dropReplaced({ token }))
       await run.step('releaseTablet', () => steps.releaseTablet({ token }))

@@ -10,7 +10,14 @@ import {
 } from '@temporalio/workflow'
 import type { TokenInput } from '../activities/contract.ts'
 import type { BackupName } from '../model/backup-name.ts'
-import { type ReturnedBy, type RunInput, type RunKind, type RunProgress, type StepName, STEP_TITLES } from '../model/runs.ts'
+import {
+  type ReturnedBy,
+  type RunInput,
+  type RunKind,
+  type RunProgress,
+  STEP_TITLES,
+  type StepName,
+} from '../model/runs.ts'
 import { formatDuration } from '../model/units.ts'
 import { type Cause, causeOf, runFailure } from './failure.ts'
 import type { TabletAgent } from './options.ts'
@@ -35,7 +42,15 @@ export class Run {
   #outSeconds = 0
 
   constructor(kind: RunKind, input: RunInput, backup: BackupName | null) {
-    this.#progress = { kind, shard: input.shard, tablet: input.tablet, backup, done: this.#done, current: null, failure: null }
+    this.#progress = {
+      kind,
+      shard: input.shard,
+      tablet: input.tablet,
+      backup,
+      done: this.#done,
+      current: null,
+      failure: null,
+    }
     const root = CancellationScope.current()
     setHandler(progressQuery, () => this.#progress)
     setHandler(abandonSignal, () => {
@@ -106,11 +121,15 @@ export class Run {
   failure(error: unknown): unknown {
     const cause = this.#first?.cause ?? causeOf(error, this.#progress.tablet)
     if (this.#abandoned) {
-      return runFailure(undefined, { type: 'NoAgent', message: `abandoned: the host of ${this.#progress.tablet} is lost` }, {
-        step: this.#first?.step ?? null,
-        returnedBy: 'nobody',
-        suppressed: this.#suppressed,
-      })
+      return runFailure(
+        undefined,
+        { type: 'NoAgent', message: `abandoned: the host of ${this.#progress.tablet} is lost` },
+        {
+          step: this.#first?.step ?? null,
+          returnedBy: 'nobody',
+          suppressed: this.#suppressed,
+        },
+      )
     }
     return runFailure(this.#first?.error ?? error, cause, {
       step: this.#first?.step ?? null,
@@ -154,12 +173,16 @@ export class Run {
 
   #show(current: RunProgress['current']): void {
     this.#progress.current = current
-    const lines = this.#done.map((done) => `- ✓ ${STEP_TITLES[done.step]} ${formatDuration(done.seconds * 1000)} ${done.detail}`)
+    const lines = this.#done.map(
+      (done) => `- ✓ ${STEP_TITLES[done.step]} ${formatDuration(done.seconds * 1000)} ${done.detail}`,
+    )
     if (current !== null) lines.push(`- … **${STEP_TITLES[current.step]}** since ${current.since}`)
     if (this.#progress.failure !== null) {
       const { step, message } = this.#progress.failure
       lines.push(`- ✗ ${step === null ? '' : STEP_TITLES[step]}: ${message}`)
     }
-    setCurrentDetails([`${this.#progress.tablet} of ${this.#progress.shard}, run ${workflowInfo().runId}`, '', ...lines].join('\n'))
+    setCurrentDetails(
+      [`${this.#progress.tablet} of ${this.#progress.shard}, run ${workflowInfo().runId}`, '', ...lines].join('\n'),
+    )
   }
 }

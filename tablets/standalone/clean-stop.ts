@@ -8,6 +8,12 @@ import { setFastShutdown } from '../../mysql/quick-stop.ts'
 import { guardRestart } from '../../mysql/settings.ts'
 
 const ATTEMPTS = 3
+
+/** How mysqld is started: it serves nobody, changes nothing and replicates nothing until it is told to. */
+export const QUIET = ['--skip-replica-start', '--super-read-only=ON']
+
+/** Crash recovery of a large redo log takes minutes. */
+export const START_LIMIT = (30 * 60_000) as Milliseconds
 /** A stop waits for background rollback and for whatever the last transaction left; a kill would lose it. */
 const STOP_LIMIT = (60 * 60_000) as Milliseconds
 
@@ -33,9 +39,13 @@ export async function stopCleanly(
     const proof = await proveCleanShutdown(layout)
     if (proof.clean) return { lsn: proof.lsn }
     reason = proof.reason
-    if (attempt < ATTEMPTS) await mysqld.start({ extraArguments: ['--skip-replica-start', '--super-read-only=ON'], signal })
+    if (attempt < ATTEMPTS) await mysqld.start({ extraArguments: QUIET, signal, timeout: START_LIMIT })
   }
-  throw new TabletkeeperError('MysqldFailed', `mysqld on ${layout.datadir} did not stop cleanly ${ATTEMPTS} times: ${reason}`, {
-    hint: `Nothing was copied. Look at ${layout.errorLog}.`,
-  })
+  throw new TabletkeeperError(
+    'MysqldFailed',
+    `mysqld on ${layout.datadir} did not stop cleanly ${ATTEMPTS} times: ${reason}`,
+    {
+      hint: `Nothing was copied. Look at ${layout.errorLog}.`,
+    },
+  )
 }

@@ -6,11 +6,11 @@ import type { ShardName } from '../../model/shard-name.ts'
 import type { ReplicaType, TabletType } from '../../model/tablet-type.ts'
 import type { Milliseconds } from '../../model/units.ts'
 import { MysqlConnection } from '../../mysql/admin.ts'
+import { awaitCaughtUp } from '../../mysql/catch-up.ts'
 import { emptiness } from '../../mysql/data-directory.ts'
 import { liftFirstStart } from '../../mysql/first-start.ts'
 import { readServerLayout, type ServerLayout } from '../../mysql/my-cnf.ts'
 import { Mysqld } from '../../mysql/process.ts'
-import { awaitCaughtUp } from '../../mysql/catch-up.ts'
 import { readReplication } from '../../mysql/replication.ts'
 import { pointReplication } from '../../mysql/replication-source.ts'
 import { startReplication, stopReplication } from '../../mysql/replication-threads.ts'
@@ -18,11 +18,10 @@ import { readServerState } from '../../mysql/server-state.ts'
 import { drainSessions } from '../../mysql/sessions.ts'
 import { applySettings, type CapturedSettings } from '../../mysql/settings.ts'
 import type { CatchUpOptions, PrimaryView, StartOptions, TabletDriver, TabletState } from '../driver.ts'
-import { stopCleanly } from './clean-stop.ts'
+import { QUIET, START_LIMIT, stopCleanly } from './clean-stop.ts'
 import { observePeer, type PeerView, primaryAmong, replicationPassword, serves } from './observe-shard.ts'
 
 const CONNECT_TIMEOUT = 5_000 as Milliseconds
-const START_LIMIT = (30 * 60_000) as Milliseconds
 
 /** A tablet on plain MySQL replication: the agent itself, systemd or configured commands run mysqld; nobody stores its type. */
 export class StandaloneDriver implements TabletDriver {
@@ -47,10 +46,12 @@ export class StandaloneDriver implements TabletDriver {
   }
 
   layout(): Promise<ServerLayout> {
-    this.#layout ??= readServerLayout(this.config.mysql.mysqld, this.config.mysql.defaultsFile).catch((error: unknown) => {
-      this.#layout = undefined
-      throw error
-    })
+    this.#layout ??= readServerLayout(this.config.mysql.mysqld, this.config.mysql.defaultsFile).catch(
+      (error: unknown) => {
+        this.#layout = undefined
+        throw error
+      },
+    )
     return this.#layout
   }
 
@@ -73,7 +74,8 @@ export class StandaloneDriver implements TabletDriver {
   async connect(): Promise<MysqlConnection> {
     const { admin } = this.config.mysql
     const layout = await this.layout()
-    const password = admin.passwordFile === undefined ? undefined : (await readFile(admin.passwordFile, 'utf8')).trimEnd()
+    const password =
+      admin.passwordFile === undefined ? undefined : (await readFile(admin.passwordFile, 'utf8')).trimEnd()
     return await MysqlConnection.connect(
       { socketPath: layout.socket },
       { user: admin.user, ...(password === undefined ? {} : { password }) },
@@ -125,9 +127,9 @@ export class StandaloneDriver implements TabletDriver {
 
   async startMysqld(options: StartOptions): Promise<void> {
     const mysqld = await this.#mysqld()
-    const quiet = ['--skip-replica-start', '--super-read-only=ON']
     await mysqld.start({
-      extraArguments: options.initFile === undefined ? quiet : [...quiet, '--event-scheduler=OFF', `--init-file=${options.initFile}`],
+      extraArguments:
+        options.initFile === undefined ? QUIET : [...QUIET, '--event-scheduler=OFF', `--init-file=${options.initFile}`],
       signal: options.signal,
       timeout: START_LIMIT,
     })

@@ -28,10 +28,14 @@ export async function replicationPassword(config: TabletConfig): Promise<string>
   try {
     return (await readFile(path, 'utf8')).trimEnd()
   } catch (cause) {
-    throw new TabletkeeperError('InvalidConfig', `the replication password file ${path} cannot be read: ${messageOf(cause)}`, {
-      cause,
-      hint: 'mysql.replication.passwordFile names a file on every host of the shard, readable by the agent.',
-    })
+    throw new TabletkeeperError(
+      'InvalidConfig',
+      `the replication password file ${path} cannot be read: ${messageOf(cause)}`,
+      {
+        cause,
+        hint: 'mysql.replication.passwordFile names a file on every host of the shard, readable by the agent.',
+      },
+    )
   }
 }
 
@@ -62,15 +66,21 @@ export function primaryAmong(shard: string, views: readonly PeerView[]): Primary
   const writable = views.filter((view) => view.reachable && !view.server.readOnly && view.replication === undefined)
   const [first, second] = writable
   if (first?.reachable !== true) {
-    const seen = views.map((view) => `${view.alias}: ${view.reachable ? 'read-only or replicating' : view.why}`).join('; ')
+    const seen = views
+      .map((view) => `${view.alias}: ${view.reachable ? 'read-only or replicating' : view.why}`)
+      .join('; ')
     throw new TabletkeeperError('ReplicationFailed', `no tablet of ${shard} takes writes (${seen})`, {
       hint: 'Is the primary down, or missing in the configuration?',
     })
   }
   if (second !== undefined) {
-    throw new TabletkeeperError('ReplicationFailed', `${writable.map((view) => view.alias).join(' and ')} of ${shard} all take writes`, {
-      hint: 'Set read_only on all but the primary.',
-    })
+    throw new TabletkeeperError(
+      'ReplicationFailed',
+      `${writable.map((view) => view.alias).join(' and ')} of ${shard} all take writes`,
+      {
+        hint: 'Set read_only on all but the primary.',
+      },
+    )
   }
   return { alias: first.alias, host: first.config.host, port: first.config.port, server: first.server }
 }

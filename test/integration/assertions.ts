@@ -5,7 +5,11 @@ import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import type { World } from './world.ts'
 
 /** Waits for a condition, and fails with what it last saw. */
-export async function eventually<T>(look: () => Promise<T>, holds: (seen: T) => boolean, milliseconds = 60_000): Promise<T> {
+export async function eventually<T>(
+  look: () => Promise<T>,
+  holds: (seen: T) => boolean,
+  milliseconds = 60_000,
+): Promise<T> {
   const deadline = Date.now() + milliseconds
   for (;;) {
     const seen = await look()
@@ -23,9 +27,16 @@ interface ReplicaStatus {
 
 /** mysqld runs, read-only, both threads run from the primary, its data are the primary's, and no lease is left. */
 export async function expectInService(world: World, tablet: SampleTablet): Promise<void> {
-  await eventually(async () => existsSync(`${tablet.datadir}/.tabletkeeper/lease.json`), (there) => !there)
+  await eventually(
+    async () => existsSync(`${tablet.datadir}/.tabletkeeper/lease.json`),
+    (there) => !there,
+  )
   const [status] = await tablet.query<ReplicaStatus>('SHOW REPLICA STATUS')
-  expect(status).toMatchObject({ Replica_IO_Running: 'Yes', Replica_SQL_Running: 'Yes', Source_Port: world.shard.primary.port })
+  expect(status).toMatchObject({
+    Replica_IO_Running: 'Yes',
+    Replica_SQL_Running: 'Yes',
+    Source_Port: world.shard.primary.port,
+  })
   const [mode] = await tablet.query<{ readOnly: number }>('SELECT @@global.read_only AS readOnly')
   expect(mode).toEqual({ readOnly: 1 })
   await world.shard.awaitReplicated(tablet)

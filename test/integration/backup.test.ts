@@ -24,14 +24,18 @@ describe('a backup of a replica under write load', () => {
     expect(result.type).toBe('REPLICA')
     expect(result.files).toBeGreaterThan(20)
     const { events } = await world.client.workflow.getHandle(run.workflowId).fetchHistory()
-    const activities = (events ?? []).flatMap((event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? [])
+    const activities = (events ?? []).flatMap(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? [],
+    )
     const six = ['takeOutOfService', 'stopReplication', 'stopMysqld', 'copyFiles', 'startMysqld', 'rejoin']
     expect(activities.filter((name) => six.includes(name))).toEqual(six)
     expect(events?.length).toBeLessThan(120)
     expect(await world.stored()).toEqual([{ name: result.backup, complete: true }])
 
     const added = await world.shard.addTablet(102)
-    await world.startAgent(added.alias, { config: { ...world.config(), agent: { ...world.config().agent, restoreFromBackup: false } } })
+    await world.startAgent(added.alias, {
+      config: { ...world.config(), agent: { ...world.config().agent, restoreFromBackup: false } },
+    })
     const bootstrap = await world.keeper.bootstrap({ ...world.input(added.alias), type: 'RDONLY' })
     const restored = await bootstrap.result()
     expect(restored).toMatchObject({ backup: result.backup, position: result.position, type: 'RDONLY' })

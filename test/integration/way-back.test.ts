@@ -1,5 +1,5 @@
-import { ApplicationFailure } from '@temporalio/common'
 import { WorkflowFailedError } from '@temporalio/client'
+import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TabletAlias } from '../../model/alias.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
@@ -27,7 +27,10 @@ describe('whatever ends a backup, its tablet is back in service and nothing is p
   })
 
   /** Starts a backup whose agent has `faults`; the agent runs until the check is done. */
-  async function backupWith(faults: Fault[], check: (workflowId: string, runId: string) => Promise<void>): Promise<void> {
+  async function backupWith(
+    faults: Fault[],
+    check: (workflowId: string, runId: string) => Promise<void>,
+  ): Promise<void> {
     const agent = await world.startAgent(alias, { interceptors: withFaults(...faults) })
     try {
       const run = await world.keeper.backup(world.input(alias))
@@ -40,7 +43,10 @@ describe('whatever ends a backup, its tablet is back in service and nothing is p
   }
 
   async function failureOf(workflowId: string, runId: string): Promise<unknown> {
-    const outcome = await world.client.workflow.getHandle(workflowId, runId).result().catch((error: unknown) => error)
+    const outcome = await world.client.workflow
+      .getHandle(workflowId, runId)
+      .result()
+      .catch((error: unknown) => error)
     return outcome instanceof WorkflowFailedError ? outcome.cause : outcome
   }
 
@@ -49,7 +55,10 @@ describe('whatever ends a backup, its tablet is back in service and nothing is p
       throw ApplicationFailure.nonRetryable(`made to fail at ${step}`, 'MysqldFailed')
     }
     await backupWith([{ at: step, when: 'after', happens }], async (workflowId, runId) => {
-      expect(await failureOf(workflowId, runId)).toMatchObject({ type: 'MysqldFailed', message: `made to fail at ${step}` })
+      expect(await failureOf(workflowId, runId)).toMatchObject({
+        type: 'MysqldFailed',
+        message: `made to fail at ${step}`,
+      })
     })
   })
 
@@ -58,7 +67,10 @@ describe('whatever ends a backup, its tablet is back in service and nothing is p
       throw ApplicationFailure.retryable('the store is gone', 'StorageUnavailable')
     }
     await backupWith([{ at: 'copyFiles', when: 'before', always: true, happens }], async (workflowId, runId) => {
-      expect(await failureOf(workflowId, runId)).toMatchObject({ type: 'StorageUnavailable', message: 'the store is gone' })
+      expect(await failureOf(workflowId, runId)).toMatchObject({
+        type: 'StorageUnavailable',
+        message: 'the store is gone',
+      })
     })
   })
 
@@ -110,7 +122,9 @@ describe('whatever ends a backup, its tablet is back in service and nothing is p
   /** Resets a run to the workflow task in which it scheduled `step`. */
   async function resetToStep(workflowId: string, runId: string, step: string): Promise<void> {
     const { events } = await world.client.workflow.getHandle(workflowId, runId).fetchHistory()
-    const scheduled = (events ?? []).find((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === step)
+    const scheduled = (events ?? []).find(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === step,
+    )
     await world.client.workflowService.resetWorkflowExecution({
       namespace: 'default',
       workflowExecution: { workflowId, runId },

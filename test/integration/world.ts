@@ -98,7 +98,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       ports.set(alias, port)
       const given = agent.config ?? config()
       const own = { ...given, agent: { ...given.agent, listen: { host: '127.0.0.1', port } } }
-      return await keep((signal, onReady) => runAgent({ tablets: [alias], signal, log, onReady, ...agent, config: own }))
+      return await keep((signal, onReady) =>
+        runAgent({ tablets: [alias], signal, log, onReady, ...agent, config: own }),
+      )
     },
     startControl: () => keep((signal, onReady) => runControl({ config: config(), signal, log, onReady })),
     stored: async () => {
