@@ -45,8 +45,15 @@ export async function initializeMysqld(mysqld: string, files: TabletFiles): Prom
   try {
     await runCommand(mysqld, [`--defaults-file=${files.defaultsFile}`, '--initialize-insecure'])
   } catch (error) {
-    const message = `mysqld --initialize-insecure of ${files.datadir} failed\n${await logTail(files)}`
-    throw new TabletkeeperError('MysqldFailed', message, { cause: error })
+    const said = `${messageOf(error)}\n${await logTail(files)}`
+    throw new TabletkeeperError('MysqldFailed', `mysqld --initialize-insecure of ${files.datadir} failed\n${said}`, {
+      cause: error,
+      ...(/permission denied|errno: 13/i.test(said)
+        ? {
+            hint: 'Where AppArmor confines the packaged mysqld (Ubuntu), set MYSQLD to one that was unpacked elsewhere.',
+          }
+        : {}),
+    })
   }
 }
 
