@@ -9,6 +9,7 @@ import {
   type PersistedVariables,
   parsePersisted,
   persistedValue,
+  withoutPersisted,
   withPersisted,
 } from './persisted-variables.ts'
 import { giveToOwner } from './private-folder.ts'
@@ -64,12 +65,8 @@ export async function prepareStaged(staging: string, target: Pick<ServerLayout, 
 
 /** Persisted variables for the first start of a server with `serverId`: the host's own, where they do not contradict. */
 export function forFirstStart(persisted: PersistedVariables, serverId: number): PersistedVariables {
-  const cleared = withPersisted(
-    persisted,
-    'mysql_static_variables',
-    Object.fromEntries(OLD_NAMES.map((name) => [name, 'ON'])),
-  )
-  const quiet = withPersisted(cleared, 'mysql_dynamic_variables', FIRST_START.dynamic)
+  const current = withoutPersisted(persisted, OLD_NAMES)
+  const quiet = withPersisted(current, 'mysql_dynamic_variables', FIRST_START.dynamic)
   return withPersisted(quiet, 'mysql_static_variables', { ...FIRST_START.static, server_id: String(serverId) })
 }
 
