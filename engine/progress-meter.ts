@@ -1,0 +1,60 @@
+import type { Progress } from '../model/runs.ts'
+
+/** The rate is that of these last milliseconds: long enough to be steady, short enough to show that something stands still. */
+const WINDOW = 5_000
+const INTERVAL = 1_000
+
+/** Counts what a copy has done, and tells it once a second until it is disposed of. */
+export class ProgressMeter implements Disposable {
+  readonly #bytesTotal: number
+  readonly #filesTotal: number
+  readonly #tell: (progress: Progress) => void
+  readonly #now: () => number
+  readonly #timer: NodeJS.Timeout
+  readonly #samples: { readonly at: number; readonly bytes: number }[]
+  #bytes = 0
+  #files = 0
+
+  constructor(
+    sizes: readonly number[],
+    tell: (progress: Progress) => void,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#bytesTotal = sizes.reduce((sum, size) => sum + size, 0)
+    this.#filesTotal = sizes.length
+    this.#tell = tell
+    this.#now = now
+    this.#samples = [{ at: now(), bytes: 0 }]
+    this.#timer = setInterval(() => this.#tell(this.read()), INTERVAL)
+  }
+
+  addBytes(bytes: number): void {
+    this.#bytes += bytes
+  }
+
+  addFile(): void {
+    this.#files += 1
+  }
+
+  /** What is done by now; takes a sample for the rate. */
+  read(): Progress {
+    const at = this.#now()
+    this.#samples.push({ at, bytes: this.#bytes })
+    while ((this.#samples[1]?.at ?? at) <= at - WINDOW) this.#samples.shift()
+    const [oldest] = this.#samples
+    const seconds = oldest === undefined ? 0 : (at - oldest.at) / 1000
+    return {
+      bytesDone: this.#bytes,
+      bytesTotal: this.#bytesTotal,
+      filesDone: this.#files,
+      filesTotal: this.#filesTotal,
+      bytesPerSecond: oldest === undefined || seconds <= 0 ? 0 : Math.round((this.#bytes - oldest.bytes) / seconds),
+    }
+  }
+
+  /** Tells the last state and falls silent. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+    this.#tell(this.read())
+  }
+}

@@ -1,0 +1,108 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { addAbortSignal, pipeline, type Readable } from 'node:stream'
+import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
+import { closed } from './closed.ts'
+import type { Decompression } from './decompressors.ts'
+import { localFileError } from './local-file-error.ts'
+import type { FileRestore } from './restore-plan.ts'
+import { Tally } from './tally.ts'
+
+const FILE_MODE = 0o640
+const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
+
+export interface FileDownload {
+  readonly file: FileRestore
+  readonly store: ObjectStore
+  readonly decompression: Decompression
+  readonly signal: AbortSignal
+  /** Told of bytes: plain ones as they are written where the plain size is known, else stored ones as they are read. */
+  readonly seen: (bytes: number) => void
+}
+
+/**
+ * Writes one file from its object, durably; its directory must be there. What is there already is overwritten. Nothing runs any more
+ * when this settles.
+ * @returns its plain size
+ * @throws CorruptBackup naming the object when its bytes are not those of the MANIFEST; StorageFull or Refused when the host's own disk
+ * says no; the errors of the store; the signal's reason
+ */
+export async function restoreFile({ file, store, decompression, signal, seen }: FileDownload): Promise<number> {
+  const output = await local(file, open(file.path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, FILE_MODE))
+  try {
+    const known = file.plainSize !== undefined
+    const stored = new Tally(known ? undefined : seen)
+    let size = 0
+    for await (const chunk of plainBytes(file, store, stored, decompression, signal)) {
+      await local(file, writeAll(output, chunk))
+      size += chunk.length
+      if (size > (file.plainSize ?? Number.POSITIVE_INFINITY)) break
+      if (known) seen(chunk.length)
+    }
+    assertContents(file, size, stored)
+    await local(file, output.sync())
+    return size
+  } finally {
+    await output.close()
+  }
+}
+
+async function openObject(store: ObjectStore, key: string): Promise<Readable> {
+  try {
+    return await store.get(key)
+  } catch (error) {
+    if (!isError(error, 'NotFound')) throw error
+    throw new TabletkeeperError('CorruptBackup', `${key} is missing in storage`, { cause: error })
+  }
+}
+
+async function* plainBytes(
+  { key, storedSize }: FileRestore,
+  store: ObjectStore,
+  stored: Tally,
+  decompression: Decompression,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const body = await openObject(store, key)
+  // Vitess's zstd makes no bytes at all of an empty file.
+  const stages = storedSize === 0 ? [stored] : [stored, ...decompression()]
+  const last = stages.at(-1) ?? stored
+  try {
+    // Whatever fails destroys the last stage with its error, which the loop then throws. Nothing may be awaited before: the body can fail.
+    pipeline([body, ...stages], () => {})
+    addAbortSignal(signal, body)
+    yield* last
+  } catch (error) {
+    signal.throwIfAborted()
+    if (isError(error)) throw error
+    throw new TabletkeeperError('CorruptBackup', `${key} cannot be decompressed: ${messageOf(error)}`, { cause: error })
+  } finally {
+    body.destroy()
+    await closed(body)
+  }
+}
+
+function assertContents(file: FileRestore, size: number, stored: Tally): void {
+  if (file.plainSize !== undefined && size !== file.plainSize) {
+    const found = size > file.plainSize ? 'more' : size
+    throw new TabletkeeperError('CorruptBackup', `${file.key} holds ${found} plain bytes instead of ${file.plainSize}`)
+  }
+  if (stored.hash !== file.hash) {
+    throw new TabletkeeperError('CorruptBackup', `${file.key} has CRC-32 ${stored.hash} instead of ${file.hash}`)
+  }
+}
+
+async function local<T>(file: FileRestore, action: Promise<T>): Promise<T> {
+  try {
+    return await action
+  } catch (error) {
+    throw localFileError(error, 'write', file.path)
+  }
+}
+
+async function writeAll(output: FileHandle, bytes: Buffer): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    written += (await output.write(bytes, written)).bytesWritten
+  }
+}

@@ -1,0 +1,56 @@
+import { join, resolve, sep } from 'node:path'
+import { TabletkeeperError } from '../model/errors.ts'
+import type { FileBase, Manifest } from '../model/manifest.ts'
+import type { ObjectKey } from '../storage/object-store.ts'
+import { assertStored } from './check.ts'
+
+/** Where the files of each base are written to: staging directories, never the data directory itself. */
+export type StagingRoots = Readonly<Record<FileBase, string>>
+
+/** One file to be restored, and all that is known of it before it is read. */
+export interface FileRestore {
+  readonly key: ObjectKey
+  readonly path: string
+  readonly hash: string
+  readonly storedSize: number
+  /** Plain bytes; undefined in backups that Vitess made. */
+  readonly plainSize: number | undefined
+}
+
+/**
+ * Matches a MANIFEST with what storage has: nothing is downloaded when an object is missing.
+ * @throws CorruptBackup naming the object, or the path that leaves its staging directory
+ */
+export function planRestore(
+  manifest: Manifest,
+  directory: string,
+  roots: StagingRoots,
+  storedSizes: ReadonlyMap<string, number>,
+): FileRestore[] {
+  const sections = manifest.Tabletkeeper?.Files
+  const paths = new Set<string>()
+  return manifest.FileEntries.map((entry, index) => {
+    const key = `${directory}${index}`
+    const path = pathBelow(roots[entry.Base], entry.Name)
+    // Two bases can be one directory, so this is more than the MANIFEST's own check.
+    if (paths.has(path))
+      throw new TabletkeeperError('CorruptBackup', `${directory}MANIFEST lists two files for ${path}`)
+    paths.add(path)
+    const section = sections?.[index]
+    return {
+      key,
+      path,
+      hash: entry.Hash,
+      storedSize: assertStored(storedSizes, key, section?.Stored),
+      plainSize: section?.Size,
+    }
+  })
+}
+
+function pathBelow(root: string, name: string): string {
+  const path = resolve(join(root, name))
+  if (!path.startsWith(resolve(root) + sep)) {
+    throw new TabletkeeperError('CorruptBackup', `${JSON.stringify(name)} leaves the directory that it is restored to`)
+  }
+  return path
+}
