@@ -29,14 +29,16 @@ const IDENTITY_FILE = 'auto.cnf'
 const UUID = /^\s*server-uuid\s*=\s*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\s*$/im
 const SERVER_IDS = { from: 100, before: 2 ** 31 } as const
 
-/**
- * How data that came from another server are started first: nothing may write to them or replicate on its own. It stands in the data
- * directory, since this beats every configuration file, whoever starts mysqld.
- */
 const FIRST_START = {
   dynamic: { super_read_only: 'ON', event_scheduler: 'OFF' },
   static: { skip_replica_start: 'ON', relay_log_recovery: 'ON' },
 } as const
+
+/**
+ * How data that came from another server are started first: nothing may write to them or replicate on its own. It stands in the data
+ * directory, since this beats every configuration file, whoever starts mysqld.
+ */
+export const FIRST_START_VARIABLES: Readonly<Record<string, string>> = { ...FIRST_START.dynamic, ...FIRST_START.static }
 
 /** The old name under which mysqld keeps `skip_replica_start` a second time. */
 const OLD_NAMES = ['skip_slave_start']
@@ -55,8 +57,7 @@ export async function prepareStaged(staging: string, target: Pick<ServerLayout, 
   const serverUuid = (await serverUuidOf(target.datadir)) ?? randomUUID()
   await write(target.datadir, join(staging, IDENTITY_FILE), `[auto]\nserver-uuid=${serverUuid}\n`)
   await write(target.datadir, join(staging, PERSISTED_FILE), formatPersisted(forFirstStart(persisted, serverId)))
-  const names = [...Object.keys(FIRST_START.dynamic), ...Object.keys(FIRST_START.static)]
-  const overridden = names.flatMap((name) => {
+  const overridden = Object.keys(FIRST_START_VARIABLES).flatMap((name) => {
     const value = persistedValue(persisted, name)
     return value === undefined ? [] : [[name, value] as const]
   })
