@@ -24,13 +24,13 @@ export interface FileCopy {
  * @throws FenceBroken, Refused (as `openSource`), or the errors of the store
  */
 export async function copyFile({ file, key, store, level, signal, seen }: FileCopy): Promise<CopiedFile> {
-  const source = await openSource(file, seen)
   const compressor = createZstdCompress({
     chunkSize: CHUNK,
     pledgedSrcSize: file.size,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   })
   const tally = new Tally()
+  const source = await openSource(file, seen)
   const flow = pipeline(source, compressor, tally)
   // A failure anywhere reaches the store through the body, so the store's is the error that tells what happened.
   const [stored] = await Promise.allSettled([store.put(key, tally, { signal }), flow])

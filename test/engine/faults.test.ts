@@ -1,4 +1,17 @@
-import { appendFile, readdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  copyFile,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { describe, expect, test, vi } from 'vitest'
@@ -15,7 +28,6 @@ import { sampleFile, sampleFiles } from './sample-files.ts'
 
 /** Open files of this process below a directory. */
 async function openFilesBelow(directory: string): Promise<string[]> {
-  const { readlink } = await import('node:fs/promises')
   const links = await Promise.all(
     (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
   )
@@ -39,7 +51,6 @@ describe('a backup whose files change breaks its fence, and leaves nothing runni
     [
       'was replaced by one that looks the same',
       async (path: string) => {
-        const { readFile, stat } = await import('node:fs/promises')
         const [content, { mtime }] = [await readFile(path), await stat(path)]
         await rename(path, `${path}.old`)
         await writeFile(path, content)
@@ -167,7 +178,6 @@ describe('a restore finds', () => {
   })
 
   test.each(['tabletkeeper', 'vitess'] as const)('every byte that is flipped (MANIFEST of %s)', async (maker) => {
-    const { readFile } = await import('node:fs/promises')
     const { store, copied, object } = await backup()
     const sound = await readFile(object(0))
     for (let at = 0; at < sound.length; at += Math.ceil(sound.length / 25)) {
@@ -183,7 +193,6 @@ describe('a restore finds', () => {
 
   test('an object of another file, though it is sound in itself', async () => {
     const { store, copied, object } = await backup()
-    const { copyFile } = await import('node:fs/promises')
     await copyFile(object(1), object(0))
     await expect(restore(manifestFor(copied, 'vitess'), { store })).rejects.toMatchObject({
       type: 'CorruptBackup',
