@@ -3,7 +3,7 @@ import { TabletkeeperError } from '../model/errors.ts'
 import type { GtidSet } from '../model/gtid-set.ts'
 import type { Milliseconds } from '../model/units.ts'
 import type { MysqlConnection } from './admin.ts'
-import { type ReplicationState, readReplication } from './replication.ts'
+import { type ReplicationState, readReplication, readReplicationError } from './replication.ts'
 import { readExecuted } from './server-state.ts'
 
 export interface CatchUp {
@@ -69,8 +69,7 @@ async function running(replica: MysqlConnection): Promise<ReplicationState> {
   const state = await readReplication(replica)
   if (state !== undefined && state.ioRunning !== 'No' && state.sqlRunning !== 'No') return state
   const seen = state === undefined ? 'it has no source' : `IO ${state.ioRunning}, SQL ${state.sqlRunning}`
-  const error =
-    state === undefined || state.lastError === '' ? 'no error is shown: somebody stopped it' : state.lastError
+  const error = (state && (await readReplicationError(replica, state))) || 'no error is shown, so somebody stopped it'
   throw new TabletkeeperError(
     'ReplicationFailed',
     `replication on ${replica.server} stopped while it caught up (${seen}): ${error}`,

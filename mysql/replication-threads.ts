@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { messageOf, TabletkeeperError } from '../model/errors.ts'
 import { formatDuration, type Milliseconds } from '../model/units.ts'
 import type { MysqlConnection } from './admin.ts'
-import { type ReplicationState, readReplication } from './replication.ts'
+import { type ReplicationState, readReplication, readReplicationError } from './replication.ts'
 import { errnoOf } from './sql-errors.ts'
 
 export interface ThreadOptions {
@@ -38,6 +38,7 @@ export async function stopReplication(
     await requestStop(connection)
     const obstacle = await obstacleToStop(connection)
     if (obstacle === undefined) return 'stopped'
+    if (obstacle === OPEN_TABLES) await connection.execute('START REPLICA')
     if (Date.now() >= deadline) {
       throw new TabletkeeperError(
         'ReplicationFailed',
@@ -45,10 +46,7 @@ export async function stopReplication(
         { hint: 'Look for what the applier waits for: SHOW PROCESSLIST, performance_schema.metadata_locks.' },
       )
     }
-    if (obstacle === OPEN_TABLES) {
-      await connection.execute('START REPLICA')
-      await delay(TEMPORARY_TABLES_WAIT, undefined, { signal })
-    }
+    if (obstacle === OPEN_TABLES) await delay(TEMPORARY_TABLES_WAIT, undefined, { signal })
   }
 }
 
@@ -106,7 +104,7 @@ export async function startReplication(
     if (present.sqlRunning === 'No' && present.lastSqlErrno !== 0) applyErrors += 1
     const hopeless = present.ioRunning === 'No' && HOPELESS.has(present.lastIoErrno)
     if (hopeless || applyErrors >= APPLY_ATTEMPTS || Date.now() >= deadline)
-      throw doesNotRun(connection, present, hopeless)
+      throw await doesNotRun(connection, present, hopeless)
     await delay(RETRY, undefined, { signal })
   }
   return present === undefined ? 'no source' : 'running'
@@ -148,12 +146,16 @@ async function requestStart(connection: MysqlConnection, state: ReplicationState
   }
 }
 
-function doesNotRun(connection: MysqlConnection, state: ReplicationState, hopeless: boolean): TabletkeeperError {
+async function doesNotRun(
+  connection: MysqlConnection,
+  state: ReplicationState,
+  hopeless: boolean,
+): Promise<TabletkeeperError> {
   const source = `${state.sourceHost}:${state.sourcePort}`
   const threads = `IO ${state.ioRunning}, SQL ${state.sqlRunning}`
   return new TabletkeeperError(
     'ReplicationFailed',
-    `replication on ${connection.server} from ${source} does not run (${threads}): ${state.lastError || 'no error is shown'}`,
+    `replication on ${connection.server} from ${source} does not run (${threads}): ${(await readReplicationError(connection, state)) || 'no error is shown'}`,
     {
       hint: hopeless
         ? 'That source cannot serve this replica any more: restore a newer backup to it.'

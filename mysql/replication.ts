@@ -75,3 +75,17 @@ function describeErrors(row: z.infer<typeof statusSchema>): string {
     .filter((text) => text !== '')
     .join('; ')
 }
+
+/**
+ * Why the threads stopped, in the server's words; empty when it does not say. Of a worker's error `lastError` tells only that there is
+ * one; the error itself needs SELECT on performance_schema.
+ */
+export async function readReplicationError(connection: MysqlConnection, state: ReplicationState): Promise<string> {
+  if (state.lastSqlErrno === 0) return state.lastError
+  const [worker] = await connection.query(
+    `SELECT last_error_message AS message FROM performance_schema.replication_applier_status_by_worker
+      WHERE last_error_number <> 0 ORDER BY last_error_timestamp LIMIT 1`,
+    z.object({ message: z.string() }),
+  )
+  return worker === undefined ? state.lastError : `Last_SQL_Error ${state.lastSqlErrno}: ${worker.message}`
+}

@@ -19,8 +19,9 @@ const CHANGED_BY_US = [
 ]
 
 /**
- * Set at runtime, yet not to be given back: two of the session that show up as global ones, the state of GTIDs, and what makes the
- * server who it is, which a restore changes on purpose and `findHazards` refuses to lose.
+ * Set at runtime, yet not to be given back: variables of a session (anybody's SET SESSION marks a variable as set at runtime; others keep
+ * their global value and are not touched), the state of GTIDs, and what makes the server who it is: a restore changes it on purpose, and
+ * `findHazards` refuses to lose it.
  */
 const NOT_CAPTURED = [
   'enforce_gtid_consistency',
