@@ -76,10 +76,11 @@ async function makeDirectories(root: string, directory: string): Promise<void> {
     const made = join(parent, name)
     try {
       await mkdir(made, DIRECTORY_MODE)
-      await syncDirectory(parent)
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error
+      // Not every file system says EEXIST when another host was faster.
+      if (codeOf(error) !== 'EEXIST' && !(await exists(made))) throw error
     }
+    await syncDirectory(parent)
     parent = made
   }
 }
@@ -133,21 +134,28 @@ async function claimAndRename(temporary: string, path: string): Promise<void> {
   try {
     await (await open(claim, 'wx', FILE_MODE)).close()
   } catch (error) {
-    throw codeOf(error) === 'EEXIST' ? existsAlready(path, error) : error
+    // SFTP has no word for "exists already": whatever it says, somebody else has the claim or was done with it just now.
+    throw (await exists(claim)) || (await exists(path)) ? existsAlready(path, error) : error
   }
   try {
-    const exists = await stat(path).catch((error: unknown) => {
-      if (codeOf(error) === 'ENOENT') return undefined
-      throw error
-    })
-    if (exists !== undefined) throw existsAlready(path, undefined)
+    if (await exists(path)) throw existsAlready(path)
     await rename(temporary, path)
   } finally {
     await rm(claim, { force: true })
   }
 }
 
-function existsAlready(path: string, cause: unknown): TabletkeeperError {
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
+function existsAlready(path: string, cause?: unknown): TabletkeeperError {
   return new TabletkeeperError('Refused', `${path} exists already`, {
     cause,
     hint: 'Somebody else has written it: look whether two runs make the same backup.',
