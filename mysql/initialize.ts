@@ -26,7 +26,7 @@ export async function initializeInto(mysqld: string, layout: ServerLayout, roots
   await rm(log, { force: true })
   const argv = [
     `--defaults-file=${layout.defaultsFile}`,
-    ...(await runAs(layout.datadir)),
+    ...(await runAs(layout)),
     '--initialize-insecure',
     `--datadir=${roots.Data}`,
     `--innodb-data-home-dir=${roots.InnoDBData}`,

@@ -20,6 +20,8 @@ export interface ServerLayout {
   readonly undoDirectory: string
   readonly doublewriteDirectory: string
   readonly tmpdir: string
+  /** Whom mysqld becomes when root starts it; undefined when the configuration does not say. */
+  readonly user: string | undefined
   /** `innodb_data_file_path`, such as `ibdata1:12M:autoextend`. */
   readonly dataFilePath: string
   /** Names of the files of the system tablespace in `innodbDataHome`, in their order. */
@@ -87,6 +89,7 @@ export function layoutOf(options: ServerOptions, defaultsFile: string, host: str
     undoDirectory: directory('innodb-undo-directory', datadir),
     doublewriteDirectory: directory('innodb-doublewrite-dir', innodbDataHome),
     tmpdir: at((options.get('tmpdir') ?? '/tmp').split(':', 1)[0] ?? '/tmp'),
+    user: options.get('user'),
     dataFilePath,
     systemFiles,
     systemTablespace: join(innodbDataHome, systemFiles[0] ?? 'ibdata1'),

@@ -97,10 +97,15 @@ export async function validateConfig(mysqld: string, defaultsFile: string): Prom
 }
 
 /**
- * The argument that makes mysqld run as the owner of its data directory; none unless this process is root's, which mysqld refuses to run as.
+ * The argument that makes mysqld run as the owner of its data directory: root may start it, but it refuses to stay root without being told.
+ * None when this process is not root's, or the configuration names a user: mysqld takes the first that it is told.
  */
-export async function runAs(datadir: string): Promise<string[]> {
-  return process.getuid?.() === 0 ? [`--user=${(await stat(datadir)).uid}`] : []
+export async function runAs(layout: {
+  readonly datadir: string
+  readonly user: string | undefined
+}): Promise<string[]> {
+  if (process.getuid?.() !== 0 || layout.user !== undefined) return []
+  return [`--user=${(await stat(layout.datadir)).uid}`]
 }
 
 function said(error: unknown): string {

@@ -1,42 +1,49 @@
-import { execFile, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { open, readFile, stat } from 'node:fs/promises'
-import { createConnection } from 'node:net'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { messageOf, TabletkeeperError } from '../model/errors.ts'
+import type { MysqlConfig } from '../model/config.ts'
+import { TabletkeeperError } from '../model/errors.ts'
 import { formatDuration, type Milliseconds } from '../model/units.ts'
 import type { MysqlConnection } from './admin.ts'
-import { lockHolder } from './file-lock.ts'
+import { LogMark } from './error-log.ts'
+import { type LockHolder, lockHolder } from './file-lock.ts'
 import type { ServerLayout } from './my-cnf.ts'
-import { mysqldEnvironment } from './mysqld-program.ts'
-import { privateFolder } from './private-folder.ts'
+import { mysqldEnvironment, runAs } from './mysqld-program.ts'
+import { privateFolder, privateFolderPath } from './private-folder.ts'
+import { greets } from './server-socket.ts'
+import { startFailure, tellService } from './service.ts'
+import { type StartedProgram, SUCCESS, startProgram } from './started-program.ts'
+import { isCode, orMissing } from './system-error.ts'
 
-const run = promisify(execFile)
-const POLL = 100
-const TAIL_BYTES = 64 * 1024
-const TAIL_LINES = 12
+export { restartPolicy } from './service.ts'
 
-/** Who starts and stops mysqld: the agent itself, a systemd unit, or commands for the shell. */
-export type MysqldService =
-  | { readonly kind: 'own' }
-  | { readonly kind: 'systemd'; readonly unit: string }
-  | { readonly kind: 'commands'; readonly start: string; readonly stop: string }
-
-export interface MysqldOptions {
-  readonly mysqld: string
-  readonly defaultsFile: string
+export interface MysqldOptions extends Pick<MysqlConfig, 'mysqld' | 'defaultsFile' | 'service'> {
   readonly layout: ServerLayout
-  readonly service: MysqldService
 }
 
 export interface WaitOptions {
+  /** Ends the wait; mysqld goes on with what it was told. */
   readonly signal: AbortSignal
   readonly timeout: Milliseconds
 }
 
-/** The mysqld of one data directory, whoever started it. */
+export interface StartOptions extends WaitOptions {
+  /**
+   * Arguments after `--defaults-file`. A service gives mysqld its own ones, so they hold only where the agent runs mysqld itself; what has to
+   * hold everywhere is in `mysqld-auto.cnf`. Of `--init-file=…` it is promised: its statements were executed, whoever runs mysqld.
+   */
+  readonly extraArguments: readonly string[]
+}
+
+const LOOK_EVERY = 50
+/** A mysqld that starts lets go of its locks for a moment (150 ms seen) before it takes them for good. */
+const GONE_AFTER = 10_000
+const TAIL_LINES = 20
+const INIT_FILE = '--init-file='
+/** What mysqld logs of a statement of an init file that failed. It leaves out the rest of the file, and goes on (seen on 9.7). */
+const FAILED_STATEMENT = /\[MY-000061\]\s*(?:\[Server\])?\s*(.*)/
+
+/** The mysqld of one data directory: observed by the lock that it holds, started and stopped by whatever runs it. */
 export class Mysqld {
   readonly #options: MysqldOptions
 
@@ -44,161 +51,207 @@ export class Mysqld {
     this.#options = options
   }
 
-  /** Whether a mysqld runs on these data: it holds a lock on the system tablespace, also where its pid cannot be seen. */
+  /**
+   * Whether a mysqld, whoever started it and in whichever container, works on the data files. Its pid and name play no part. While it starts,
+   * before it first has its locks and for a moment afterwards, the answer is no.
+   */
   async isRunning(): Promise<boolean> {
-    const { systemTablespace } = this.#options.layout
-    return existsSync(systemTablespace) && (await lockHolder(systemTablespace))?.kind === 'process'
+    return (await this.#holder())?.kind === 'process'
   }
 
   /**
-   * Starts mysqld unless it runs, and resolves when it takes connections. `extraArguments` reach a mysqld that the agent starts itself;
-   * whoever else starts it goes by what is persisted in the data directory. Aborted, it stops waiting: mysqld may still come up.
-   * @throws MysqldFailed with the end of the error log when mysqld ends before, or does not answer in time
+   * Starts mysqld and waits until it greets. When one runs, only waits.
+   * @throws MysqldFailed when it ends, does not greet in time, or could not execute its init file: with the end of its error log. What still
+   * starts up is left alone, except after a failed init file: then it is stopped again, so that another try executes the file.
+   * @throws InvalidConfig when there is no such program or service
    */
-  async start(options: WaitOptions & { readonly extraArguments: readonly string[] }): Promise<void> {
-    const since = await this.#errorLogSize()
-    const deadline = Date.now() + options.timeout
-    const ended = (await this.isRunning()) ? undefined : await this.#launch(options.extraArguments)
-    for (;;) {
-      options.signal.throwIfAborted()
-      if ((await this.isRunning()) && (await answers(this.#options.layout.socket))) return
-      if (ended?.() === true && !(await this.isRunning()))
-        throw await this.#startFailed('it ended while it started', since)
-      if (Date.now() > deadline)
-        throw await this.#startFailed(`it did not answer for ${formatDuration(options.timeout)}`, since)
-      await delay(POLL, undefined, { signal: options.signal })
-    }
-  }
-
-  /**
-   * Stops mysqld and resolves when it is gone; it is never killed. Aborted, it stops waiting: mysqld still stops.
-   * @throws MysqldFailed when it runs on after `timeout`
-   */
-  async stop(connection: MysqlConnection, options: WaitOptions): Promise<void> {
+  async start(options: StartOptions): Promise<void> {
     const { service } = this.#options
-    if (service.kind === 'own') await connection.execute('SHUTDOWN')
-    else await runService(service, 'stop')
-    const deadline = Date.now() + options.timeout
-    while (await this.isRunning()) {
-      if (Date.now() > deadline) {
-        throw new TabletkeeperError(
-          'MysqldFailed',
-          `mysqld on ${this.#options.layout.datadir} still stops after ${formatDuration(options.timeout)}`,
-          {
-            hint: 'It was not killed: a killed mysqld may lose what it has not written. Look at its error log.',
-          },
-        )
+    const { extraArguments } = options
+    if (await this.isRunning()) return await this.#awaitGreeting(await this.#mark(), async () => undefined, options)
+    if (service.kind === 'own') return await this.#startDirectly(extraArguments, options)
+    if (extraArguments.some(isInitFile)) {
+      await this.#startDirectly([...extraArguments, '--skip-networking'], options)
+      await this.#stopDirectly(undefined, options)
+    }
+    const mark = await this.#mark()
+    const told = await tellService(service, 'start', await this.#output())
+    await this.#awaitGreeting(mark, () => startFailure(service, told), options)
+  }
+
+  /**
+   * Stops mysqld and waits until it has ended, however long its shutdown takes; it is never killed. A service is told to stop it.
+   * @param connection where SHUTDOWN is sent. Without one, the process that holds the data files gets SIGTERM, which is as clean
+   * @throws MysqldFailed when it still runs after the timeout, or cannot be told
+   */
+  async stop(connection: MysqlConnection | undefined, options: WaitOptions): Promise<void> {
+    const { service } = this.#options
+    if (service.kind === 'own') return await this.#stopDirectly(connection, options)
+    const pid = await this.#pid()
+    const told = await tellService(service, 'stop', await this.#output())
+    await this.#awaitStop(pid, options, told)
+  }
+
+  /**
+   * Waits until no mysqld works on the data files.
+   * @throws MysqldFailed when one still does after the timeout
+   */
+  async stopped(options: WaitOptions): Promise<void> {
+    await this.#awaitStop(await this.#pid(), options)
+  }
+
+  async #startDirectly(argv: readonly string[], options: WaitOptions): Promise<void> {
+    const { mysqld, defaultsFile, layout } = this.#options
+    const mark = await this.#mark()
+    const program = await startProgram(mysqld, [`--defaults-file=${defaultsFile}`, ...(await runAs(layout)), ...argv], {
+      output: await this.#output(),
+      environment: mysqldEnvironment(),
+    })
+    const failure = async () => (program.ended() === undefined ? undefined : `it ended with ${program.ended()}`)
+    await this.#awaitGreeting(mark, failure, options)
+    await this.#endSuperfluous(program)
+    if (argv.some(isInitFile)) await this.#assertInitialized(mark, options)
+  }
+
+  /**
+   * Another mysqld may have been starting at the same time, which shows only when it has its locks. Ours then waits for them, and would start
+   * in the moment in which the other one is stopped.
+   */
+  async #endSuperfluous(program: StartedProgram): Promise<void> {
+    const pid = await this.#pid()
+    if (pid === undefined || program.ended() !== undefined || (await sessionOf(pid)) === program.pid) return
+    terminate(-program.pid)
+  }
+
+  async #assertInitialized(mark: LogMark, options: WaitOptions): Promise<void> {
+    const lines = await mark.linesSince()
+    const failed = lines.map((line) => FAILED_STATEMENT.exec(line)?.[1]).find((text) => text !== undefined)
+    if (failed === undefined) return
+    await this.#stopDirectly(undefined, options)
+    throw this.#failed(`could not execute its init file: ${failed}`, [], {
+      hint: 'It was stopped again. For an account that logs in by auth_socket, the configuration needs plugin-load-add=auth_socket.so.',
+      retryable: false,
+    })
+  }
+
+  async #stopDirectly(connection: MysqlConnection | undefined, options: WaitOptions): Promise<void> {
+    const pid = await this.#pid()
+    if (!(await this.isRunning())) return
+    if (connection !== undefined) await connection.execute('SHUTDOWN')
+    else if (pid !== undefined) terminate(pid)
+    else {
+      throw this.#failed('cannot be told to stop: nobody can log in, and its process is in another container', [], {
+        hint: 'Stop it there.',
+      })
+    }
+    await this.#awaitStop(pid, options)
+  }
+
+  async #awaitGreeting(
+    mark: LogMark,
+    failure: () => Promise<string | undefined>,
+    { signal, timeout }: WaitOptions,
+  ): Promise<void> {
+    const deadline = performance.now() + timeout
+    let seen = Number.POSITIVE_INFINITY
+    for (;;) {
+      signal.throwIfAborted()
+      const isRunning = await this.isRunning()
+      if (isRunning && (await greets(this.#options.layout.socket))) return
+      if (isRunning) seen = performance.now()
+      const why = (await failure()) ?? (performance.now() - seen > GONE_AFTER ? 'it ended' : undefined)
+      if (why !== undefined) throw this.#failed(`did not start: ${why}`, await mark.linesSince())
+      if (performance.now() > deadline) {
+        throw this.#failed(`did not start within ${formatDuration(timeout)}`, await mark.linesSince())
       }
-      await delay(POLL, undefined, { signal: options.signal })
+      await delay(LOOK_EVERY, undefined, { signal })
     }
   }
 
-  /** Answers whether what was launched has ended; undefined for services that only report that they were asked. */
-  async #launch(extraArguments: readonly string[]): Promise<(() => boolean) | undefined> {
-    const { service, mysqld, defaultsFile, layout } = this.#options
-    if (service.kind !== 'own') {
-      await runService(service, 'start')
-      return undefined
-    }
-    const output = await open(join(await privateFolder(layout.datadir), 'mysqld.out'), 'a', 0o600)
-    try {
-      // A session of its own: it lives on when the agent ends.
-      const child = spawn(mysqld, [`--defaults-file=${defaultsFile}`, ...extraArguments], {
-        detached: true,
-        stdio: ['ignore', output.fd, output.fd],
-        env: mysqldEnvironment(),
-      })
-      let ended = false
-      child.on('exit', () => {
-        ended = true
-      })
-      await new Promise<void>((resolve, reject) => {
-        child.once('spawn', resolve)
-        child.once('error', (cause) => reject(cannotRun(mysqld, cause)))
-      })
-      child.unref()
-      return () => ended
-    } finally {
-      await output.close()
+  /** Its locks are free a moment before the process, its socket and its pid file are gone: a start just then would fail. */
+  async #awaitStop(pid: number | undefined, { signal, timeout }: WaitOptions, told?: StartedProgram): Promise<void> {
+    const deadline = performance.now() + timeout
+    for (;;) {
+      signal.throwIfAborted()
+      const how = told?.ended()
+      if (how !== undefined && how !== SUCCESS) {
+        throw this.#failed(`was not stopped: ${told?.command} ended with ${how}`)
+      }
+      const isOver = !(await this.isRunning()) && (pid === undefined || (await hasEnded(pid)))
+      if (isOver && (told === undefined || how === SUCCESS)) return
+      if (performance.now() > deadline) {
+        throw this.#failed(`still runs ${formatDuration(timeout)} after it was told to stop`, [], {
+          hint: 'It was not killed: that would lose what a clean stop writes. Its error log tells what it waits for.',
+        })
+      }
+      await delay(LOOK_EVERY, undefined, { signal })
     }
   }
 
-  async #errorLogSize(): Promise<number> {
+  async #holder(): Promise<LockHolder | undefined> {
+    return await orMissing(lockHolder(this.#options.layout.systemTablespace))
+  }
+
+  async #pid(): Promise<number | undefined> {
+    const holder = await this.#holder()
+    return holder?.kind === 'process' ? holder.pid : undefined
+  }
+
+  async #output(): Promise<string> {
+    await privateFolder(this.#options.layout.datadir)
+    return this.#outputPath()
+  }
+
+  #outputPath(): string {
+    return join(privateFolderPath(this.#options.layout.datadir), 'mysqld.out')
+  }
+
+  async #mark(): Promise<LogMark> {
     const { errorLog } = this.#options.layout
-    return errorLog === undefined
-      ? 0
-      : await stat(errorLog).then(
-          ({ size }) => size,
-          () => 0,
-        )
+    return await LogMark.atEndOf(errorLog === undefined ? [this.#outputPath()] : [this.#outputPath(), errorLog])
   }
 
-  async #startFailed(what: string, since: number): Promise<TabletkeeperError> {
-    const { layout } = this.#options
-    const path = layout.errorLog ?? join(layout.datadir, '.tabletkeeper', 'mysqld.out')
-    const tail = await tailOf(path, since)
-    return new TabletkeeperError(
-      'MysqldFailed',
-      `mysqld on ${layout.datadir} did not start: ${what}${tail === '' ? '' : `\n${tail}`}`,
-      {
-        hint: `Look at ${path}.`,
-      },
-    )
-  }
-}
-
-/** What systemd does when a unit's process ends: `no`, `on-failure`, `always`, … @throws InvalidConfig when it cannot be asked */
-export async function restartPolicy(unit: string): Promise<string> {
-  try {
-    const { stdout } = await run('systemctl', ['show', '--property=Restart', '--value', unit])
-    return stdout.trim()
-  } catch (cause) {
-    throw new TabletkeeperError('InvalidConfig', `systemd cannot be asked about ${unit}: ${messageOf(cause)}`, {
-      cause,
-      hint: "Leave 'mysql.service' out where systemd does not run mysqld.",
+  #failed(
+    what: string,
+    lines: readonly string[] = [],
+    options: { readonly hint?: string; readonly retryable?: boolean } = {},
+  ): TabletkeeperError {
+    const { layout, service } = this.#options
+    const journal = service.kind === 'systemd' ? `journalctl --unit ${service.unit}` : this.#outputPath()
+    const message = [`mysqld on ${layout.datadir} ${what}`, ...lines.slice(-TAIL_LINES)].join('\n')
+    return new TabletkeeperError('MysqldFailed', message, {
+      hint: `Look at ${layout.errorLog ?? journal}.`,
+      ...options,
     })
   }
 }
 
-async function runService(service: Exclude<MysqldService, { kind: 'own' }>, what: 'start' | 'stop'): Promise<void> {
-  const [program, ...argv] =
-    service.kind === 'systemd' ? ['systemctl', what, service.unit] : ['/bin/sh', '-c', service[what]]
+function isInitFile(argument: string): boolean {
+  return argument.startsWith(INIT_FILE)
+}
+
+function terminate(pid: number): void {
   try {
-    await run(program ?? '', argv, { maxBuffer: TAIL_BYTES })
-  } catch (cause) {
-    throw new TabletkeeperError('MysqldFailed', `${argv.join(' ')} failed: ${messageOf(cause)}`, {
-      cause,
-      hint: 'Run that command by hand on this host.',
-    })
+    process.kill(pid, 'SIGTERM')
+  } catch (error) {
+    // It has ended in the meantime, which is what was wanted.
+    if (!isCode(error, 'ESRCH')) throw error
   }
 }
 
-async function answers(socket: string): Promise<boolean> {
-  return await new Promise<boolean>((resolve) => {
-    const client = createConnection(socket)
-    const end = (answer: boolean) => {
-      client.destroy()
-      resolve(answer)
-    }
-    client
-      .once('data', () => end(true))
-      .once('error', () => end(false))
-      .once('close', () => end(false))
-    client.setTimeout(2_000, () => end(false))
-  })
+/** A zombie has ended: nobody may ever collect it. */
+async function hasEnded(pid: number): Promise<boolean> {
+  const [state = 'X'] = await processStatus(pid)
+  return state === 'X' || state === 'Z'
 }
 
-async function tailOf(path: string, since: number): Promise<string> {
-  const text = await readFile(path).then(
-    (bytes) => bytes.subarray(Math.max(since, bytes.length - TAIL_BYTES)).toString(),
-    () => '',
-  )
-  return text.trim().split('\n').slice(-TAIL_LINES).join('\n')
+async function sessionOf(pid: number): Promise<number> {
+  const [, , , session] = await processStatus(pid)
+  return Number(session)
 }
 
-function cannotRun(mysqld: string, cause: Error): TabletkeeperError {
-  return new TabletkeeperError('InvalidConfig', `${mysqld} cannot be run: ${cause.message}`, {
-    cause,
-    hint: "Set 'mysql.mysqld' to the server program, such as /usr/sbin/mysqld.",
-  })
+/** State, parent, process group, session and so on: proc(5). Nothing when there is no such process. */
+async function processStatus(pid: number): Promise<string[]> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return stat === '' ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }

@@ -16,10 +16,12 @@ export async function readServerOptions(mysqld: string, defaultsFile: string): P
   try {
     const [help, given] = await Promise.all([ask('--verbose', '--help'), ask('--print-defaults')])
     const options = new Map(parseOptionTable(help))
-    // The table says `stderr` whatever the file says.
-    const errorLog = parseGivenOption(given, 'log-error')
-    if (errorLog === undefined) options.delete('log-error')
-    else options.set('log-error', errorLog)
+    // The table says `stderr` whatever the file says, and has no user.
+    for (const name of ['log-error', 'user']) {
+      const value = parseGivenOption(given, name)
+      if (value === undefined) options.delete(name)
+      else options.set(name, value)
+    }
     return options
   } catch (error) {
     if (!(error instanceof TabletkeeperError) || error.type !== 'MysqldFailed') throw error

@@ -7,6 +7,8 @@ import { isCode } from './system-error.ts'
 export interface StartedProgram {
   /** What was run, for people. */
   readonly command: string
+  /** It leads a session and a process group of this number. */
+  readonly pid: number
   /** How it ended, such as `exit status 1`; undefined while it runs. */
   ended(): string | undefined
 }
@@ -33,9 +35,10 @@ export async function startProgram(
   child.once('exit', (status, signal) => {
     how = status === null ? `signal ${signal}` : `exit status ${status}`
   })
+  let pid: number
   try {
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve)
+    pid = await new Promise<number>((resolve, reject) => {
+      child.once('spawn', () => resolve(child.pid ?? 0))
       child.once('error', reject)
     })
   } catch (error) {
@@ -46,5 +49,5 @@ export async function startProgram(
     })
   }
   child.unref()
-  return { command: [program, ...argv].join(' '), ended: () => how }
+  return { pid, command: [program, ...argv].join(' '), ended: () => how }
 }
