@@ -5,8 +5,8 @@ import { formatManifest } from '../../model/manifest.ts'
 import { parseShardName } from '../../model/shard-name.ts'
 import { listBackups, readBackup } from '../../storage/catalogue.ts'
 import { FileStore } from '../../storage/file.ts'
-import { ofType } from './conformance.ts'
 import { manifestOf, nameAt, SHARD, storeBackup, storeUnfinished } from './sample-backup.ts'
+import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 const newStore = async () => new FileStore(await temporaryDirectory())

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { FileStore } from '../../storage/file.ts'
-import { ofType } from './conformance.ts'
 import { freeze, mount, NO_MOUNTS, smallDisk, smallFileSystem, unmount } from './mounts.ts'
+import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 const NAME = NO_MOUNTS === undefined ? 'a file store' : `a file store (skipped: ${NO_MOUNTS})`

@@ -4,7 +4,8 @@ import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { FileStore } from '../../storage/file.ts'
 import { openStore } from '../../storage/kinds.ts'
-import { describeObjectStore, ofType } from './conformance.ts'
+import { describeObjectStore } from './conformance.ts'
+import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 describeObjectStore('a file store', async () => {

@@ -19,9 +19,9 @@ test('no key that is accepted leaves the root, and none is another way to write 
   fc.assert(
     fc.property(anyName, (text) => {
       if (!accepted(assertKey, text)) return
-      const path = posix.join('/root', text)
-      expect(path.startsWith('/root/')).toBe(true)
-      expect(path.slice('/root/'.length)).toBe(text)
+      const path = posix.join('/store', text)
+      expect(path.startsWith('/store/')).toBe(true)
+      expect(path.slice('/store/'.length)).toBe(text)
     }),
   )
 })

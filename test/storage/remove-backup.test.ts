@@ -5,8 +5,8 @@ import { parseShardName } from '../../model/shard-name.ts'
 import { listBackups } from '../../storage/catalogue.ts'
 import { FileStore } from '../../storage/file.ts'
 import { discardIncomplete, removeBackup } from '../../storage/remove-backup.ts'
-import { ofType } from './conformance.ts'
 import { nameAt, SHARD, storeBackup, storeUnfinished } from './sample-backup.ts'
+import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 const NEIGHBOURS = [nameAt('000001'), nameAt('000002', 'zone1-1-0000000101'), nameAt('000003')]
