@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import { ERROR_TYPES, TabletkeeperError } from '../model/errors.ts'
 import type { RunHandle } from './run-handle.ts'
 import type { RunStatus } from './run-status.ts'
@@ -8,18 +7,12 @@ import type { RunStatus } from './run-status.ts'
  * @throws RunFailed when it failed; else what its last attempt failed with, or NoAgent naming who did not answer
  */
 export async function answerWithin<Answer>(run: RunHandle<Answer>, milliseconds: number): Promise<Answer> {
-  const timer = new AbortController()
-  const late = setTimeout(milliseconds, undefined, { signal: timer.signal })
-  const answer = run.result().then((value) => ({ value }))
+  const late = AbortSignal.timeout(milliseconds)
   try {
-    const first = await Promise.race([answer, late])
-    if (first !== undefined) return first.value
+    return await run.result(late)
+  } catch (error) {
     // It is left to its own timeout: nobody waits for it any more.
-    answer.catch(() => {})
-    throw silence(await run.status(), milliseconds)
-  } finally {
-    timer.abort()
-    late.catch(() => {})
+    throw late.aborted ? silence(await run.status(), milliseconds) : error
   }
 }
 

@@ -40,13 +40,15 @@ export class RunHandle<Result> {
   }
 
   /**
-   * Waits for the end, however long that takes.
+   * Waits for the end, however long that takes, or until `signal` is aborted: then it rejects, and the run goes on.
    * @throws RunFailed when the run did not succeed; NotFound when there is no such run; TemporalUnavailable
    */
-  async result(): Promise<Result> {
+  async result(signal?: AbortSignal): Promise<Result> {
     return this.#call(async () => {
       try {
-        return await this.#handle.result()
+        // Aborting the call itself lets a process end at once: else it stays until the server answers the long poll.
+        const wait = () => this.#handle.result()
+        return await (signal === undefined ? wait() : this.#client.connection.withAbortSignal(signal, wait))
       } catch (error) {
         throw RunFailed.from(this, error) ?? error
       }
@@ -119,6 +121,8 @@ export class RunHandle<Result> {
    * @throws NotFound when it is not open; TemporalUnavailable
    */
   async cancel(): Promise<void> {
+    // The server takes a request to cancel what is over, and forgets it.
+    if ((await this.status()).state !== 'running') throw this.#notFound('open run')
     await this.#call(() => this.#handle.cancel(), 'open run')
   }
 
@@ -133,12 +137,19 @@ export class RunHandle<Result> {
   async #resultThroughOutages(signal: AbortSignal | undefined): Promise<Result> {
     for (;;) {
       try {
-        return await this.result()
+        return await this.result(signal)
       } catch (error) {
         if (!isTemporalOutage(error) || signal?.aborted) throw error
         await pause(POLL_INTERVAL, signal)
       }
     }
+  }
+
+  #notFound(what: string, cause?: unknown): TabletkeeperError {
+    return new TabletkeeperError('NotFound', `there is no ${what} ${this.workflowId}`, {
+      cause,
+      hint: 'tabletkeeper status lists the open runs.',
+    })
   }
 
   #soon<T>(call: () => Promise<T>): Promise<T> {
@@ -150,10 +161,7 @@ export class RunHandle<Result> {
       return await call()
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) {
-        throw new TabletkeeperError('NotFound', `there is no ${what} ${this.workflowId}`, {
-          cause: error,
-          hint: 'tabletkeeper status lists the open runs.',
-        })
+        throw this.#notFound(what, error)
       }
       throw explainTemporal(error, this.#target)
     }

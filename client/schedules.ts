@@ -4,7 +4,9 @@ import {
   type ScheduleDescription,
   type ScheduleHandle,
   ScheduleNotFoundError,
+  type ScheduleOptions,
   ScheduleOverlapPolicy,
+  type ScheduleSpec,
 } from '@temporalio/client'
 import { TabletkeeperError } from '../model/errors.ts'
 import type { BackupInput } from '../model/runs.ts'
@@ -62,30 +64,25 @@ export class Schedules {
       ...(every === undefined ? {} : { interval: every }),
     }
     const id = scheduleIdOf(schedule)
-    const jitter = words.jitter === undefined ? undefined : positive(words.jitter)
+    const options: ScheduleOptions = {
+      scheduleId: id,
+      spec: specOf(words),
+      action: {
+        type: 'startWorkflow',
+        workflowType: 'backup',
+        workflowId: id,
+        args: [input],
+        ...describeStart('backup', input, await this.#registered()),
+      },
+      policies: {
+        overlap: ScheduleOverlapPolicy.SKIP,
+        catchupWindow: positive(words.catchUp ?? CATCH_UP),
+        pauseOnFailure: false,
+      },
+      memo: { [SUBJECT_MEMO]: { shard, tablet }, [WORDS_MEMO]: words },
+    }
     return this.#call(schedule, async () => {
-      const handle = await this.#client.schedule.create({
-        scheduleId: id,
-        spec: {
-          ...(cron === undefined ? {} : { cronExpressions: [cron] }),
-          ...(every === undefined ? {} : { intervals: [{ every: positive(every) }] }),
-          ...(jitter === undefined ? {} : { jitter }),
-          ...(timezone === undefined ? {} : { timezone }),
-        },
-        action: {
-          type: 'startWorkflow',
-          workflowType: 'backup',
-          workflowId: id,
-          args: [input],
-          ...describeStart('backup', input, await this.#registered()),
-        },
-        policies: {
-          overlap: ScheduleOverlapPolicy.SKIP,
-          catchupWindow: positive(words.catchUp ?? CATCH_UP),
-          pauseOnFailure: false,
-        },
-        memo: { [SUBJECT_MEMO]: { shard, tablet }, [WORDS_MEMO]: words },
-      })
+      const handle = await withSpecChecked(() => this.#client.schedule.create(options))
       if (every === undefined) await this.#tellInterval(handle, input)
       return readSchedule(await handle.describe())
     })
@@ -181,6 +178,15 @@ function scheduleIdOf(subject: RunSubject): string {
   return runIdPrefix('backup', subject)
 }
 
+function specOf({ cron, every, jitter, timezone }: ScheduleWords): ScheduleSpec {
+  return {
+    ...(cron === undefined ? {} : { cronExpressions: [cron] }),
+    ...(every === undefined ? {} : { intervals: [{ every: positive(every) }] }),
+    ...(jitter === undefined ? {} : { jitter: positive(jitter) }),
+    ...(timezone === undefined ? {} : { timezone }),
+  }
+}
+
 function positive(duration: string): Milliseconds {
   const parsed = parseDuration(duration)
   if (parsed < 1000)
@@ -193,9 +199,6 @@ function longestGap({ info }: ScheduleDescription): number | undefined {
   const gaps = times.slice(1).map((time, index) => time - (times[index] ?? time))
   return gaps.length === 0 ? undefined : Math.max(...gaps)
 }
-
-/** grpc.status */
-const INVALID_ARGUMENT = 3
 
 function explainSchedule(error: unknown, subject: RunSubject | undefined): TabletkeeperError | undefined {
   const tablet = subject?.tablet ?? 'the tablet'
@@ -211,12 +214,18 @@ function explainSchedule(error: unknown, subject: RunSubject | undefined): Table
       hint: `tabletkeeper schedule create ${tablet} --cron '0 2 * * *'`,
     })
   }
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : undefined
-  if (cause !== undefined && 'code' in cause && cause.code === INVALID_ARGUMENT && 'details' in cause) {
-    return new TabletkeeperError('InvalidInput', `Temporal does not accept this schedule: ${String(cause.details)}`, {
+  return undefined
+}
+
+/** The SDK throws a TypeError for a cron expression, a time zone or an interval that the server does not accept. */
+async function withSpecChecked<T>(create: () => Promise<T>): Promise<T> {
+  try {
+    return await create()
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    throw new TabletkeeperError('InvalidInput', `Temporal does not accept this schedule: ${error.message}`, {
       cause: error,
       hint: "A cron expression has five fields: minute hour day month weekday, such as '0 2 * * *' for 02:00 each day.",
     })
   }
-  return undefined
 }

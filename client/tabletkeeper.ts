@@ -45,8 +45,10 @@ export type {
   RestoreResult,
   RunKind,
   RunProgress,
+  StepName,
   Warning,
 } from '../model/runs.ts'
+export { STEP_TITLES } from '../model/runs.ts'
 export { parseShardName, type ShardName } from '../model/shard-name.ts'
 export { loadConfiguration } from './configuration.ts'
 export { type ConnectOptions, TemporalUnavailable } from './connection.ts'

@@ -41,8 +41,12 @@ function takenOf(started: Date, { FinishedTime, Hostname, MySQLVersion }: Manife
 function dataOf(manifest: Manifest): string {
   const { files, dataBytes, storedBytes } = sizesOf(manifest)
   const compression = compressionOf(manifest)
-  if (dataBytes === null || storedBytes === null) return `${files} files, ${compression}; sizes are not told`
-  return `${formatAmounts([dataBytes, storedBytes], ' → ')} ${compression}, ${files} files`
+  if (dataBytes === null || storedBytes === null) return `${counted(files)}, ${compression}; sizes are not told`
+  return `${formatAmounts([dataBytes, storedBytes], ' → ')} ${compression}, ${counted(files)}`
+}
+
+function counted(files: number): string {
+  return files === 1 ? '1 file' : `${files} files`
 }
 
 function seriesOf(version: string): string {

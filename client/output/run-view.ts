@@ -2,6 +2,7 @@ import type { RunView } from '../run-handle.ts'
 import { renderCurrent } from './progress.ts'
 import { renderStep, shownSteps } from './steps.ts'
 import type { Terminal } from './terminal.ts'
+import { waitingOf } from './waiting.ts'
 
 const FRAMES = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'
 /** In a pipe, the step under way is told this often. */
@@ -9,13 +10,14 @@ const PLAIN_INTERVAL = 30_000
 
 /**
  * Shows a run while it goes on: a line for each step that is over, and one that lives for the step under way. In a pipe, the latter
- * is written twice a minute.
+ * is written twice a minute, and what it waits for as soon as that is known.
  */
 export class RunDisplay {
   readonly #terminal: Terminal
   #shown = 0
   #frame = 0
   #toldAt = 0
+  #announced = ''
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal
@@ -28,6 +30,7 @@ export class RunDisplay {
     this.#shown = Math.max(this.#shown, steps.length)
 
     const current = renderCurrent(view)
+    this.#announceWaiting(view, current)
     if (notesAreRead) {
       this.#frame = (this.#frame + 1) % FRAMES.length
       this.#terminal.live(current === undefined ? '' : ` ${FRAMES[this.#frame]} ${current}`)
@@ -36,6 +39,16 @@ export class RunDisplay {
       if (this.#toldAt > 0) this.#terminal.note(` … ${current}`)
       this.#toldAt = view.at.getTime()
     }
+  }
+
+  /** What to type about a wait is said once, in a pipe with the wait itself. */
+  #announceWaiting(view: RunView, current: string | undefined): void {
+    const { for: cause, hint } = waitingOf(view) ?? { for: '', hint: undefined }
+    if (cause === this.#announced) return
+    this.#announced = cause
+    if (hint === undefined) return
+    if (!this.#terminal.notesAreRead) this.#terminal.note(` … ${current ?? cause}`)
+    this.#terminal.note(`   ${hint}`)
   }
 
   end(): void {

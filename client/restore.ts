@@ -1,0 +1,25 @@
+// Kicks off a restore of the latest backup to one tablet, and follows it:
+//   node client/restore.ts zone1-101
+// Needs TABLETKEEPER_CONFIG and TEMPORAL_ADDRESS, as the command line does.
+import { findTablet, loadConfiguration, parseAlias, RunFailed, STEP_TITLES, Tabletkeeper } from './tabletkeeper.ts'
+
+const alias = parseAlias(process.argv[2] ?? '')
+const { shard } = findTablet(await loadConfiguration(), alias)
+
+await using keeper = await Tabletkeeper.connect()
+const run = await keeper.restore({ shard, tablet: alias })
+console.log(`started ${run.workflowId}`)
+try {
+  const result = await run.follow(({ progress, status }) => {
+    const step = progress?.current?.step
+    const copied = status?.activity?.progress
+    if (step) console.log(STEP_TITLES[step], copied ? `${copied.bytesDone} of ${copied.bytesTotal} bytes` : '')
+  })
+  console.log(
+    `restored ${result.backup} in ${Math.round(result.seconds)} s: ${result.type}, lag ${result.lagSeconds} s`,
+  )
+} catch (error) {
+  if (!(error instanceof RunFailed)) throw error
+  console.error(`${error.type}: ${error.message}. ${error.hint ?? ''} Returned to service by: ${error.returnedBy}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,200 @@
+import { describe, expect, it } from 'vitest'
+import { renderBackup } from '../../client/output/backup-page.ts'
+import { BACKUP_COLUMNS, backupDocument, backupRow, summarize } from '../../client/output/backups.ts'
+import { jsonDocument } from '../../client/output/json.ts'
+import { renderOutcome, renderWarnings } from '../../client/output/outcome.ts'
+import { renderRestorePlan } from '../../client/output/restore-plan.ts'
+import { renderTable } from '../../client/output/table.ts'
+import { findTablet } from '../../model/config.ts'
+import type { BackupResult, RestoreResult } from '../../model/runs.ts'
+import type { BackupEntry, CompleteBackup } from '../../storage/catalogue.ts'
+import { parse } from '../model/minimal-config.ts'
+import { manifestOf } from '../storage/sample-backup.ts'
+import { aReport } from './a-report.ts'
+import { recordedTerminal } from './recorded-terminal.ts'
+import { at, BACKUP, SHARD, STARTED, TABLET } from './run-views.ts'
+
+const GIB = 1024 ** 3
+const whole = (gib: number) => Math.round(gib * GIB)
+const { paint } = recordedTerminal({ isRead: true })
+const identity = { name: BACKUP, time: STARTED, tablet: TABLET }
+const ours: CompleteBackup = {
+  ...identity,
+  state: 'complete',
+  manifest: manifestOf(SHARD, BACKUP, {
+    FinishedTime: at(118).toISOString(),
+    Tabletkeeper: {
+      FormatVersion: 1,
+      Engine: 'stream',
+      Files: [{ Size: whole(41.2), Stored: whole(13.8) }],
+      Version: '0.1.0',
+      Workflow: 'backup/commerce/0/zone1-0000000101/2026-11-24T02:30:00Z',
+      Run: '0198',
+      Seconds: 118,
+    },
+  }),
+}
+const vitess: CompleteBackup = {
+  ...ours,
+  manifest: manifestOf(SHARD, BACKUP, { CompressionEngine: '', FinishedTime: at(60).toISOString() }),
+}
+const incomplete: BackupEntry = { ...identity, state: 'incomplete' }
+const corrupt: BackupEntry = { ...identity, state: 'corrupt', reason: 'it is not JSON' }
+
+describe('a table', () => {
+  const columns = [{ title: 'NAME' }, { title: 'SIZE', align: 'right' }] as const
+  it('is aligned under titles for a person', () => {
+    expect(
+      renderTable(
+        columns,
+        [
+          ['a', '9 B'],
+          ['longer', '12 KiB'],
+        ],
+        'person',
+      ),
+    ).toEqual(['NAME      SIZE', 'a          9 B', 'longer  12 KiB'])
+  })
+  it('is bare rows with tabs in a pipe, whatever cells hold', () => {
+    expect(
+      renderTable(
+        columns,
+        [
+          ['a\tb', '9 B'],
+          ['c\nd', '-'],
+        ],
+        'pipe',
+      ),
+    ).toEqual(['a b\t9 B', 'c d\t-'])
+  })
+})
+
+describe('the list of backups', () => {
+  it('shows size, stored size and duration, and dashes for what is not told', () => {
+    expect(renderTable(BACKUP_COLUMNS, [ours, vitess, incomplete, corrupt].map(backupRow), 'person')).toEqual([
+      'BACKUP                              STATE           SIZE    STORED   TOOK',
+      '2026-11-24.023000.zone1-0000000101  complete    41.2 GiB  13.8 GiB  1m58s',
+      '2026-11-24.023000.zone1-0000000101  complete           -         -  1m00s',
+      '2026-11-24.023000.zone1-0000000101  incomplete         -         -      -',
+      '2026-11-24.023000.zone1-0000000101  corrupt            -         -      -',
+    ])
+  })
+
+  it('is summed up: how many, how old, and whether they can catch up', () => {
+    const now = at(8 * 3600)
+    expect(summarize(SHARD, [incomplete, ours], now)).toBe('1 complete · 1 not · newest 8h ago')
+    expect(summarize(SHARD, [ours, ours], now, { primary: 'zone1-0000000100', able: 2 })).toBe(
+      '2 complete · newest 8h ago · binary logs of zone1-0000000100: all can catch up',
+    )
+    expect(summarize(SHARD, [ours], now, { primary: 'p', able: 0 })).toContain('it cannot catch up: take a backup now')
+    expect(summarize(SHARD, [], now)).toBe('no backups of commerce/0')
+  })
+})
+
+describe('one backup', () => {
+  it('is told a fact a line', () => {
+    expect(renderBackup(ours, paint)).toEqual([
+      '2026-11-24.023000.zone1-0000000101  complete',
+      'taken     2026-11-24 02:30:00 to 02:31:58 UTC on db2.example.com, Ver 9.7.4 MySQL Community Server',
+      'position  98880065-e813-11f1-976c-02fc00000001:1-1537',
+      'data      41.2 → 13.8 GiB zstd, 1 file',
+      'restores  MySQL 9.7.x; stock Vitess: yes',
+      'not in it binary logs, keyring, my.cnf',
+      'run       backup/commerce/0/zone1-0000000101/2026-11-24T02:30:00Z',
+    ])
+  })
+  it('says why it is not sound', () => {
+    expect(renderBackup(corrupt, paint).join('\n')).toContain('it is not JSON')
+    expect(renderBackup(incomplete, paint).join('\n')).toContain('no MANIFEST')
+  })
+})
+
+describe('a JSON document', () => {
+  it('has a version, integers and RFC 3339 times in UTC', () => {
+    expect(JSON.parse(jsonDocument({ backup: backupDocument(ours), at: STARTED }))).toMatchObject({
+      schema: 1,
+      at: '2026-11-24T02:30:00.000Z',
+      backup: {
+        name: BACKUP,
+        dataBytes: whole(41.2),
+        storedBytes: whole(13.8),
+        seconds: 118,
+        compression: 'zstd',
+      },
+    })
+  })
+  it('has the same keys whatever state a backup is in', () => {
+    const keys = (entry: BackupEntry) => Object.keys(backupDocument(entry))
+    expect(keys(incomplete)).toEqual(keys(ours))
+    expect(keys(corrupt)).toEqual(keys(vitess))
+  })
+})
+
+describe('the outcome of a run', () => {
+  const result: BackupResult = {
+    backup: BACKUP,
+    shard: SHARD,
+    tablet: TABLET,
+    position: 'MySQL56/',
+    files: 214,
+    dataBytes: 41.2 * GIB,
+    storedBytes: 13.8 * GIB,
+    seconds: 118,
+    outOfServiceSeconds: 19.9,
+    type: 'REPLICA',
+    lagSeconds: 0,
+    warnings: [{ about: 'binary logs', message: 'kept for a day', hint: 'raise it' }],
+  }
+  it('is one line', () => {
+    expect(renderOutcome(result, paint)).toBe(
+      'done  2026-11-24.023000.zone1-0000000101  41.2 → 13.8 GiB, 1m58s, out of service 19.9s, 214 files checked',
+    )
+    expect(renderWarnings(result.warnings, paint)).toEqual(['warning binary logs: kept for a day', '  raise it'])
+  })
+  it('says when a tablet started empty', () => {
+    const { files: _files, storedBytes: _stored, ...rest } = result
+    const empty: RestoreResult = { ...rest, backup: null, position: null }
+    expect(renderOutcome(empty, paint)).toBe(
+      'done  zone1-0000000101 started empty: commerce/0 has no backup  1m58s, type REPLICA, lag 0s',
+    )
+  })
+})
+
+describe('the plan of a restore', () => {
+  const config = parse(`storage: { kind: file, root: /mnt }
+mysql: { defaultsFile: /etc/my.cnf, replication: { user: repl, passwordFile: /etc/repl } }
+shards: { commerce/0: { zone1-101: { host: db2 } } }
+`)
+  const tablet = findTablet(config, TABLET)
+
+  it('says what is fetched, replaced, lost and replayed', () => {
+    expect(renderRestorePlan(tablet, ours, aReport())).toEqual([
+      'plan  2026-11-24.023000.zone1-0000000101, 13.8 GiB down, then replicate from zone1-0000000100',
+      '      REPLACES 41.9 GiB of zone1-0000000101 on db2, kept aside until caught up (disk: needs 41.2 GiB, free 310 GiB)',
+      '      loses nothing: zone1-0000000100 has every transaction of zone1-0000000101',
+      '      replays whatever zone1-0000000100 did since 2026-11-24 02:30 UTC, mistakes included',
+    ])
+  })
+  it('names the transactions that are lost', () => {
+    const report = aReport({ wouldLose: '3eb11dad-e852-11f1-976c-02fc00000001:10' })
+    expect(renderRestorePlan(tablet, ours, report).join('\n')).toContain(
+      'LOSES 3eb11dad…:10, which zone1-0000000100 lacks: refused',
+    )
+  })
+  it('does not claim that nothing is lost when nobody can tell', () => {
+    expect(renderRestorePlan(tablet, ours, aReport({ primary: null })).join('\n')).toContain(
+      'nobody can tell what is lost',
+    )
+  })
+  it('shows a disk that is too small', () => {
+    expect(renderRestorePlan(tablet, ours, aReport({ freeBytes: GIB })).join('\n')).toContain('NOT ENOUGH')
+  })
+  it('replaces nothing on an empty tablet', () => {
+    const plan = renderRestorePlan(tablet, ours, aReport({ mysqld: 'empty', version: null })).join('\n')
+    expect(plan).toContain('which is empty')
+    expect(plan).not.toMatch(/REPLACES|lose/i)
+  })
+  it('leaves the choice to the agent where storage cannot be read', () => {
+    expect(renderRestorePlan(tablet, { untold: 'no mount' }, aReport())[1]).toContain('no mount')
+  })
+})
