@@ -12,8 +12,8 @@ const ETC_APT = '/etc/apt'
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
 /**
- * The machine's own mirror of Debian: the first source whose address ends in `/debian` (others, such as third parties' or the
- * security archive, have no `sid`). Undefined when there is none, as on Ubuntu.
+ * The machine's own mirror of Debian: the first source whose address ends in `/debian` (others, such as third parties'
+ * or the security archive, have no `sid`). Undefined when there is none, as on Ubuntu.
  */
 export async function findDebianMirror(directory = ETC_APT): Promise<DebianMirror | undefined> {
   const parts = await readdir(join(directory, 'sources.list.d')).catch(() => [])
@@ -30,7 +30,10 @@ export async function findDebianMirror(directory = ETC_APT): Promise<DebianMirro
   return undefined
 }
 
-/** `sources.list(5)`, deb822 style: stanzas of `Field: value`, lines that start with a space continue, `#` lines are no part of it. */
+/**
+ * `sources.list(5)`, deb822 style: stanzas of `Field: value`, lines that start with a space continue, `#` lines are no
+ * part of it.
+ */
 function readDeb822(text: string): DebianMirror[] {
   const lines = text.split('\n').filter((line) => !line.startsWith('#'))
   return lines

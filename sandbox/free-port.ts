@@ -6,8 +6,8 @@ const LOWEST = 18_000
 const HIGHEST = 31_999
 
 /**
- * A TCP port of 127.0.0.1 on which nobody listens. It lies below the range that the kernel gives to outgoing connections, so that a
- * server which is stopped for a while finds it free again.
+ * A TCP port of 127.0.0.1 on which nobody listens. It lies below the range that the kernel gives to outgoing
+ * connections, so that a server which is stopped for a while finds it free again.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -9,8 +9,8 @@ const PACKAGES = ['mysql-server-core', 'mysql-client-core']
 const NOT_NEEDED = /^(perl|libperl|libgdbm|libdb)/
 
 /**
- * Installs MySQL from Debian sid into `directory`, which may be moved afterwards: `root/` as packaged, with its own C library, and in
- * `bin/` a script for each program that starts it there.
+ * Installs MySQL from Debian sid into `directory`, which may be moved afterwards: `root/` as packaged, with its own C
+ * library, and in `bin/` a script for each program that starts it there.
  * @throws NotFound with what apt said
  */
 export async function installMysql(directory: string): Promise<void> {

@@ -72,8 +72,8 @@ export async function mysqldPid(files: TabletFiles): Promise<number | undefined>
 }
 
 /**
- * A pid may belong to somebody else by now, who has another command line. A mysqld that is about to end has none any more, and its first
- * thread may be a zombie before the others are gone: both still hold locks, and count as running.
+ * A pid may belong to somebody else by now, who has another command line. A mysqld that is about to end has none any
+ * more, and its first thread may be a zombie before the others are gone: both still hold locks, and count as running.
  */
 async function isMysqld(pid: number, files: TabletFiles): Promise<boolean> {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => [])

@@ -5,8 +5,8 @@ import { runCommand } from './command.ts'
 import { findDebianMirror } from './debian-mirror.ts'
 
 /**
- * Unpacks Debian sid's `packages` and everything that they depend on into `root`, without touching the system: apt gets a state of its
- * own, in which nothing is installed. Packages whose name matches `skip` are not unpacked.
+ * Unpacks Debian sid's `packages` and everything that they depend on into `root`, without touching the system: apt gets
+ * a state of its own, in which nothing is installed. Packages whose name matches `skip` are not unpacked.
  * @throws NotFound where there is no apt or no mirror of Debian, or with what apt said
  */
 export async function unpackFromSid(packages: readonly string[], root: string, skip: RegExp): Promise<void> {

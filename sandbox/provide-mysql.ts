@@ -16,7 +16,8 @@ const OLDEST = [8, 4] as const
 const BESIDE_PATH = ['/usr/sbin', '/usr/libexec', '/usr/local/sbin', '/usr/local/mysql/bin']
 
 /**
- * Finds MySQL 8.4 or later: `$MYSQLD`, then PATH, then the cache; else installs one into the cache, without touching the system.
+ * Finds MySQL 8.4 or later: `$MYSQLD`, then PATH, then the cache; else installs one into the cache, without touching
+ * the system.
  * @throws InvalidConfig when `$MYSQLD` is no such server; NotFound when none is there and none can be installed
  */
 export async function provideMysql(): Promise<ProvidedMysql> {

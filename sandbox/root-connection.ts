@@ -1,6 +1,9 @@
 import { type Connection, createConnection } from 'mysql2/promise'
 
-/** A connection of mysqld's root over its socket, for us who are the operating-system user that it trusts (`auth_socket`). */
+/**
+ * A connection of mysqld's root over its socket, for us who are the operating-system user that it trusts
+ * (`auth_socket`).
+ */
 export async function connectAsRoot(socketPath: string, database?: string): Promise<Connection> {
   return createConnection({
     socketPath,

@@ -35,17 +35,18 @@ const ROWS_AT_ONCE = 5_000
 const TABLES: readonly SampleTable[] = [
   {
     name: 'customer',
-    definition: `(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, email VARCHAR(120) NOT NULL, name VARCHAR(80) NOT NULL, note VARCHAR(255) NOT NULL,
-      visits INT NOT NULL DEFAULT 0, since DATETIME(3) NOT NULL, KEY by_email (email))`,
+    definition: `(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, email VARCHAR(120) NOT NULL, name VARCHAR(80) NOT NULL,
+      note VARCHAR(255) NOT NULL, visits INT NOT NULL DEFAULT 0, since DATETIME(3) NOT NULL, KEY by_email (email))`,
     row: { email: `CONCAT(HEX(RANDOM_BYTES(8)), '@example.com')`, name: WORD, note: SENTENCE, since: 'NOW(3)' },
     rowBytes: 420,
     share: 0.25,
   },
   {
     name: 'orders',
-    definition: `(id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, placed DATE NOT NULL, customer BIGINT UNSIGNED NOT NULL, total DECIMAL(12,2) NOT NULL,
-      reference VARBINARY(64) NOT NULL, PRIMARY KEY (id, placed), KEY by_customer (customer))
-      PARTITION BY RANGE COLUMNS (placed) (PARTITION p2024 VALUES LESS THAN ('2025-01-01'), PARTITION p2025 VALUES LESS THAN ('2026-01-01'),
+    definition: `(id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, placed DATE NOT NULL, customer BIGINT UNSIGNED NOT NULL,
+      total DECIMAL(12,2) NOT NULL, reference VARBINARY(64) NOT NULL, PRIMARY KEY (id, placed), KEY by_customer (customer))
+      PARTITION BY RANGE COLUMNS (placed) (PARTITION p2024 VALUES LESS THAN ('2025-01-01'),
+      PARTITION p2025 VALUES LESS THAN ('2026-01-01'),
       PARTITION later VALUES LESS THAN (MAXVALUE))`,
     row: {
       placed: `DATE '2024-01-01' + INTERVAL FLOOR(RAND() * 1090) DAY`,
@@ -58,16 +59,16 @@ const TABLES: readonly SampleTable[] = [
   },
   {
     name: 'event_archive',
-    definition:
-      '(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, kind VARCHAR(20) NOT NULL, body TEXT NOT NULL) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8',
+    definition: `(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, kind VARCHAR(20) NOT NULL, body TEXT NOT NULL)
+      ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8`,
     row: { kind: WORD, body: `REPEAT(CONCAT(${SENTENCE}, HEX(RANDOM_BYTES(16)), ' '), 4)` },
     rowBytes: 330,
     share: 0.1,
   },
   {
     name: 'article',
-    definition:
-      '(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, title VARCHAR(80) NOT NULL, body TEXT NOT NULL, FULLTEXT KEY by_text (title, body))',
+    definition: `(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, title VARCHAR(80) NOT NULL, body TEXT NOT NULL,
+      FULLTEXT KEY by_text (title, body))`,
     row: { title: `CONCAT(${WORD}, ' ', i)`, body: `CONCAT_WS('. ', ${SENTENCE}, ${SENTENCE})` },
     rowBytes: 1300,
     share: 0.05,
@@ -93,8 +94,8 @@ const TABLES: readonly SampleTable[] = [
 ]
 
 /**
- * Creates the database `commerce` with InnoDB tables of several kinds: plain, partitioned, compressed, full text, JSON and large objects,
- * a name that is no plain file name, an empty one.
+ * Creates the database `commerce` with InnoDB tables of several kinds: plain, partitioned, compressed, full text, JSON
+ * and large objects, a name that is no plain file name, an empty one.
  * @param megabytes size on disk of all rows together, about
  */
 export async function loadSampleData(connection: Connection, megabytes: number): Promise<void> {

@@ -14,7 +14,10 @@ import { readShardRecord, writeShardRecord } from './shard-record.ts'
 import { startWriteLoad, type WriteLoad } from './write-load.ts'
 
 export interface ShardOptions {
-  /** Where everything of it is kept; made when it is not there. When it holds a shard, that one is started and the rest is ignored. */
+  /**
+   * Where everything of it is kept; made when it is not there. When it holds a shard, that one is started and the rest
+   * is ignored.
+   */
   readonly directory: string
   readonly replicas: number
   /** Default: `commerce/0`. */
@@ -52,8 +55,9 @@ export interface SampleShard extends AsyncDisposable {
 }
 
 /**
- * Starts a shard: a primary and its replicas, caught up. Accounts: `tabletkeeper`@localhost (by the socket, as the present operating-system
- * user, with the agent's grants) and `repl`. A directory that holds a shard already is started again as it was left.
+ * Starts a shard: a primary and its replicas, caught up. Accounts: `tabletkeeper`@localhost (by the socket, as the
+ * present operating-system user, with the agent's grants) and `repl`. A directory that holds a shard already is started
+ * again as it was left.
  * @throws MysqldFailed, ReplicationFailed; what was started is stopped before
  */
 export async function startShard(options: ShardOptions): Promise<SampleShard> {

@@ -90,7 +90,10 @@ export async function createTablet(options: TabletOptions): Promise<SampleTablet
   }
 }
 
-/** mysqld waits ten seconds for the threads that send its binary log to replicas, even to replicas that are gone: they are ended first. */
+/**
+ * mysqld waits ten seconds for the threads that send its binary log to replicas, even to replicas that are gone: they
+ * are ended first.
+ */
 async function stopCleanly(files: TabletFiles): Promise<void> {
   if ((await mysqldPid(files)) === undefined) return
   await endBinlogDumps(files.socket).catch(() => undefined)

@@ -12,8 +12,9 @@ import { connectAsRoot } from './root-connection.ts'
 import { tabletFiles, writeTabletFiles } from './tablet-files.ts'
 
 /**
- * Fills `datadir` with an initialised, cleanly stopped server that never wrote a transaction, and has no server UUID yet. It knows two
- * accounts, `root` and `tabletkeeper`, both for the operating-system user that runs this. Made once for each version of MySQL.
+ * Fills `datadir` with an initialised, cleanly stopped server that never wrote a transaction, and has no server UUID
+ * yet. It knows two accounts, `root` and `tabletkeeper`, both for the operating-system user that runs this. Made once
+ * for each version of MySQL.
  */
 export async function copyTemplate(mysql: ProvidedMysql, datadir: string): Promise<void> {
   const statements = accounts(userInfo().username)

@@ -10,7 +10,10 @@ import { provideTemporal } from './provide-temporal.ts'
 import { waitUntil } from './wait-until.ts'
 
 export interface TemporalOptions {
-  /** Holds the server's database and log, so that a server started there again knows its workflows; made when it is not there. */
+  /**
+   * Holds the server's database and log, so that a server started there again knows its workflows; made when it is not
+   * there.
+   */
   readonly directory: string
   /** Default: a free one. */
   readonly port?: number
@@ -20,7 +23,9 @@ export interface TemporalOptions {
   readonly namespace?: string
 }
 
-/** Temporal's dev server on 127.0.0.1, in a session of its own: it outlives whoever started it, unless it is stopped. */
+/**
+ * Temporal's dev server on 127.0.0.1, in a session of its own: it outlives whoever started it, unless it is stopped.
+ */
 export interface TemporalServer extends AsyncDisposable {
   /** `127.0.0.1:<port>`, as TEMPORAL_ADDRESS wants it. */
   readonly address: string
@@ -35,7 +40,8 @@ export interface TemporalServer extends AsyncDisposable {
 
 /**
  * Starts Temporal's dev server, with our search attributes registered, and waits until it answers.
- * @throws NotFound when it cannot be had (as `provideTemporal`) or does not start, with the end of its log; Refused when a port is taken
+ * @throws NotFound when it cannot be had (as `provideTemporal`) or does not start, with the end of its log; Refused
+ * when a port is taken
  */
 export async function startTemporal(options: TemporalOptions): Promise<TemporalServer> {
   const { directory, uiPort, namespace = 'default' } = options

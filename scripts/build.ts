@@ -1,4 +1,5 @@
-// npm run build: everything that is published, compiled into dist/, and the workflows bundled, so that a worker starts without bundling.
+// npm run build: everything that is published, compiled into dist/, and the workflows bundled, so that a worker starts
+// without bundling.
 import { spawnSync } from 'node:child_process'
 import { chmod, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-// npm run check:package: installs what would be published into an empty folder, as a user does, and uses it there. Needs a built dist/.
+// npm run check:package: installs what would be published into an empty folder, as a user does, and uses it there.
+// Needs a built dist/.
 import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

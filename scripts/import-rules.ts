@@ -1,6 +1,9 @@
 import { glob, readFile } from 'node:fs/promises'
 
-/** What each folder may import, its own files apart. Imports point downward only; `type:` allows types, which leave no trace in the code that runs. */
+/**
+ * What each folder may import, its own files apart. Imports point downward only; `type:` allows types, which leave no
+ * trace in the code that runs.
+ */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   model: [],
   mysql: ['model'],

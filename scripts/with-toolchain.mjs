@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Runs a script of this checkout under the project's own Node, after installing packages when they are missing or stale.
+// Runs a script of this checkout under the project's own Node, after installing packages when they are missing or
+// stale.
 // Plain JavaScript for any Node from 18 up: it is what a fresh clone starts with.
 //   node scripts/with-toolchain.mjs scripts/demo.ts --once      node scripts/with-toolchain.mjs --run biome check .
 import { spawn, spawnSync } from 'node:child_process'
