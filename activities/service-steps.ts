@@ -92,7 +92,7 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
         onRound: () => attempt.sign({ waitingFor: 'the tablet to catch up with its primary' }),
       })
       await tablet.setType(step, returnTo)
-      return { type: returnTo, lagSeconds, caughtUp }
+      return { type: returnTo, lagSeconds: Math.round(lagSeconds * 10) / 10, caughtUp }
     }),
   }
 }

@@ -3,7 +3,7 @@ import { formatBytes } from '../model/units.ts'
 
 /** What came of a step, in the few words that fit on its line. */
 export const planDetail = (plan: BackupPlan): string =>
-  `lag ${plan.lagSeconds}s · ${formatBytes(plan.dataBytes)} · ${plan.othersServing} others keep serving`
+  `lag ${plan.lagSeconds}s · ${formatBytes(plan.dataBytes)} · ${plan.othersServing === 1 ? '1 other keeps' : `${plan.othersServing} others keep`} serving`
 
 export const drainDetail = (drained: { readonly sessionsEnded: number }): string =>
   drained.sessionsEnded === 0 ? 'no client left' : `${drained.sessionsEnded} clients ended`

@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { promisify } from 'node:util'
+import { ApplicationFailure } from '@temporalio/common'
+import { VERSION } from '../model/version.ts'
+import { provideTemporal } from '../sandbox/provide-temporal.ts'
+import { withFaults } from '../test/integration/faults.ts'
+import { startWorld } from '../test/integration/world.ts'
+
+/*
+ * Records the histories that test/workflows/replay.test.ts replays: one for each way through each workflow. Run it once for each version
+ * that is released; what is there already stays, since runs of released versions must go on replaying.
+ */
+await using world = await startWorld({ replicas: 1, megabytes: 1 })
+const [replica] = world.shard.replicas
+if (replica === undefined) throw new Error('the sample shard has no replica')
+await world.startControl()
+
+async function record(name: string, run: { readonly workflowId: string; result(): Promise<unknown> }): Promise<void> {
+  await run.result().catch(() => undefined)
+  const show = [
+    'workflow',
+    'show',
+    '--output',
+    'json',
+    '--workflow-id',
+    run.workflowId,
+    '--address',
+    world.temporal.address,
+  ]
+  const { stdout } = await promisify(execFile)(await provideTemporal(), show, { maxBuffer: 64 * 1024 * 1024 })
+  const text = stdout.trimEnd().replaceAll(hostname(), 'host')
+  await writeFile(new URL(`../test/histories/${VERSION}-${name}.json`, import.meta.url), `${text}\n`)
+}
+
+const agent = await world.startAgent(replica.alias)
+await record('backup', await world.keeper.backup(world.input(replica.alias)))
+const added = await world.shard.addTablet(102)
+const config = world.config()
+const newAgent = await world.startAgent(added.alias, {
+  config: { ...config, agent: { ...config.agent, restoreFromBackup: false } },
+})
+await record('bootstrap', await world.keeper.bootstrap({ ...world.input(added.alias), type: 'RDONLY' }))
+await newAgent.stop()
+await record('restore', await world.keeper.restore(world.input(replica.alias)))
+await agent.stop()
+
+const failing = await world.startAgent(replica.alias, {
+  interceptors: withFaults({
+    at: 'copyFiles',
+    when: 'after',
+    happens: () => {
+      throw ApplicationFailure.nonRetryable('no space is left in storage', 'StorageFull')
+    },
+  }),
+})
+await record('backup-failed-at-copy', await world.keeper.backup(world.input(replica.alias)))
+await failing.stop()
+
+let cancel = async (): Promise<void> => {}
+const cancelled = await world.startAgent(replica.alias, {
+  interceptors: withFaults({ at: 'stopMysqld', when: 'before', happens: () => cancel() }),
+})
+const run = await world.keeper.backup(world.input(replica.alias))
+cancel = () => run.cancel()
+await record('backup-cancelled-at-stop', run)
+await cancelled.stop()
+
+await record('backup-no-agent', await world.keeper.backup({ ...world.input(replica.alias), agentTimeout: '1s' }))
