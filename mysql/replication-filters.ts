@@ -24,18 +24,27 @@ const FILTERS = replicationFiltersSchema.keyof().options
  * @throws Refused when a rule has a name in it (one with a comma or a dot) that the server prints ambiguously
  */
 export async function readReplicationFilters(connection: MysqlConnection): Promise<ReplicationFilters | undefined> {
-  const [filters] = await connection.query('SHOW REPLICA STATUS', replicationFiltersSchema)
+  const filters = await showFilters(connection)
   if (filters !== undefined) for (const filter of FILTERS) ruleSql(filter, filters[filter])
+  return filters
+}
+
+async function showFilters(connection: MysqlConnection): Promise<ReplicationFilters | undefined> {
+  const [filters] = await connection.query('SHOW REPLICA STATUS', replicationFiltersSchema)
   return filters
 }
 
 const STOP_LIMIT = 60_000 as Milliseconds
 
-/** Gives the replica these filters. Where it has others, replication is stopped for that, and not started again. */
+/**
+ * Gives the replica these filters. Where it has others, replication is stopped for that, and not started again. A server without a source
+ * gets them for the one that will be configured.
+ */
 export async function applyReplicationFilters(connection: MysqlConnection, wanted: ReplicationFilters): Promise<void> {
-  const present = await readReplicationFilters(connection)
-  if (present === undefined) return
-  const different = FILTERS.filter((filter) => sorted(present[filter]) !== sorted(wanted[filter]))
+  const present = await showFilters(connection)
+  const different = FILTERS.filter(
+    (filter) => present === undefined || sorted(present[filter]) !== sorted(wanted[filter]),
+  )
   if (different.length === 0) return
   await stopReplication(connection, { signal: new AbortController().signal, timeout: STOP_LIMIT })
   const rules = different.map((filter) => `${filter.toUpperCase()} = (${ruleSql(filter, wanted[filter])})`)

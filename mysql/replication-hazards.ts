@@ -30,7 +30,8 @@ export async function channels(connection: MysqlConnection): Promise<Hazard[]> {
   const configured = await connection.query(
     `SELECT channel_name AS channel, user, auto_position AS auto, desired_delay AS delay
       FROM performance_schema.replication_connection_configuration
-      JOIN performance_schema.replication_applier_configuration USING (channel_name) WHERE host <> ''`,
+      JOIN performance_schema.replication_applier_configuration USING (channel_name)
+      WHERE host <> '' AND channel_name NOT LIKE 'group\\_replication\\_%'`,
     channelSchema,
   )
   const hazards: Hazard[] = []

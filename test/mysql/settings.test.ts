@@ -4,8 +4,9 @@ import { readGlobals } from '../../mysql/global-variables.ts'
 import { reduceDirtyPages, setFastShutdown } from '../../mysql/quick-stop.ts'
 import { readReplication } from '../../mysql/replication.ts'
 import { readReplicationFilters } from '../../mysql/replication-filters.ts'
+import { pointReplication } from '../../mysql/replication-source.ts'
 import { startReplication, stopReplication } from '../../mysql/replication-threads.ts'
-import { readServerState } from '../../mysql/server-state.ts'
+import { errantTransactions, readExecuted, readServerState } from '../../mysql/server-state.ts'
 import {
   applySettings,
   type CapturedSettings,
@@ -127,6 +128,18 @@ describe('settings that a restart forgets', () => {
     })
   })
 
+  it('include the filters of a server whose source is configured anew', async () => {
+    await using agent = await asAgent(replica)
+    const captured = await captureSettings(agent)
+    await stopReplication(agent, { signal })
+    await agent.execute('CHANGE REPLICATION FILTER REPLICATE_DO_DB = ()')
+    await agent.execute('RESET REPLICA ALL')
+    await applySettings(agent, captured)
+    const source = { host: '127.0.0.1', port: sample.primary.port, ...sample.shard.replicationAccount }
+    await pointReplication(agent, source, 'whole', { signal })
+    expect(await readReplicationFilters(agent)).toEqual(captured.filters)
+  })
+
   it('that cannot be given back are named', async () => {
     await using agent = await asAgent(replica)
     const captured = await captureSettings(agent)
@@ -146,5 +159,11 @@ describe('settings that a restart forgets', () => {
       type: 'Refused',
       message: expect.stringContaining('a.b.c'),
     })
+  })
+
+  it('are read and written without a transaction', async () => {
+    await using agent = await asAgent(replica)
+    await using primary = await asAgent(sample.primary)
+    expect(errantTransactions(await readExecuted(agent), await readExecuted(primary)).toString()).toBe('')
   })
 })
