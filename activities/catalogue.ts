@@ -42,7 +42,7 @@ export function controlActivities(store: ObjectStore, log: Logger): ControlActiv
         if (!isError(error, 'Refused', 'NotFound')) throw error
       }
     }),
-    checkStorage: activity(log, ignore, async (_attempt, _none: void) => {
+    checkStorage: activity(log, ignore, async (_attempt, _none: undefined) => {
       await store.probe()
       return { description: store.description }
     }),

@@ -90,12 +90,12 @@ export interface TabletActivities {
   returnToService(input: {
     readonly token?: string
   }): Promise<{ readonly by: ReturnedBy; readonly details: readonly string[] }>
-  inspectTablet(): Promise<TabletReport>
+  inspectTablet(nothing?: undefined): Promise<TabletReport>
 }
 
 /** Activities that need only storage: run by control. */
 export interface ControlActivities {
   /** Removes what a failed backup left in storage; never a complete backup. */
   discardBackup(input: { readonly shard: ShardName; readonly backup: BackupName }): Promise<void>
-  checkStorage(): Promise<{ readonly description: string }>
+  checkStorage(nothing?: undefined): Promise<{ readonly description: string }>
 }

@@ -10,6 +10,7 @@ import { restartPolicy } from '../mysql/process.ts'
 import type { ReplicationState } from '../mysql/replication.ts'
 import { connectedReplicas } from '../mysql/server-state.ts'
 import type { TabletState } from '../tablets/driver.ts'
+import { assertKnownRepository } from '../tablets/known-repository.ts'
 import type { Attempt } from './activity.ts'
 import type { BackupPlan } from './contract.ts'
 import { judgeShardFrequency } from './frequency.ts'
@@ -66,6 +67,7 @@ export async function preflightBackup(
     )
   }
   attempt.sign({ waitingFor: 'storage to be written and read' })
+  await assertKnownRepository(tablet.leasePath, store)
   await store.probe()
   await awaitShortTransactions(context, attempt, connection)
   const files = await selectFiles(await driver.layout())

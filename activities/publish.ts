@@ -8,6 +8,7 @@ import { VERSION } from '../model/version.ts'
 import { backupDirectory, backupKey, MANIFEST } from '../storage/backup-key.ts'
 import { readEntry } from '../storage/catalogue.ts'
 import { type CopyRecord, readCopyRecord, removeCopyRecord } from '../tablets/copy-record.ts'
+import { rememberRepository } from '../tablets/known-repository.ts'
 import type { TabletActivities } from './contract.ts'
 import { onTablet, type TabletContext } from './tablet-context.ts'
 
@@ -28,6 +29,7 @@ export function publishActivities(context: TabletContext): Pick<TabletActivities
       await checkStored(store, backupDirectory(shard, backup), record.files)
       const text = formatManifest(manifestOf(shard, record))
       await store.put(backupKey(shard, backup, MANIFEST), Buffer.from(text), { ifAbsent: true, signal: attempt.signal })
+      await rememberRepository(tablet.leasePath, store)
       await removeCopyRecord(tablet.leasePath, backup)
       return { objects: record.files.length }
     }),

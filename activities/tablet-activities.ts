@@ -15,7 +15,7 @@ export function activitiesOf(context: TabletContext): TabletActivities {
   return {
     preflightBackup: onTablet(context, (attempt, input) => preflightBackup(context, attempt, input)),
     preflightRestore: onTablet(context, (_attempt, request) => preflightRestore(context, request)),
-    inspectTablet: onTablet(context, (_attempt, _none: void) => inspectTablet(context)),
+    inspectTablet: onTablet(context, (_attempt, _none: undefined) => inspectTablet(context)),
     ...findingActivities(context),
     ...leaseActivities(context),
     ...tabletActivities(context),
