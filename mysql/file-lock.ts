@@ -4,6 +4,8 @@ import { TabletkeeperError } from '../model/errors.ts'
 
 /** A lock that lasts until it is released or this process ends, however it ends. */
 export interface FileLock extends AsyncDisposable {
+  /** The open file. A child process that inherits it holds the lock too, and keeps it until it ends. */
+  readonly descriptor: number
   release(): Promise<void>
 }
 
@@ -54,7 +56,7 @@ export async function lockFile(path: string): Promise<FileLock | undefined> {
     isHeld = false
     await closeFile(descriptor)
   }
-  return { release, [Symbol.asyncDispose]: release }
+  return { descriptor, release, [Symbol.asyncDispose]: release }
 }
 
 /**

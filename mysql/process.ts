@@ -10,6 +10,7 @@ import { type LockHolder, lockHolder } from './file-lock.ts'
 import type { ServerLayout } from './my-cnf.ts'
 import { mysqldEnvironment, runAs } from './mysqld-program.ts'
 import { privateFolder, privateFolderPath } from './private-folder.ts'
+import { isRunLockHeld, takeRunLock } from './run-lock.ts'
 import { greets } from './server-socket.ts'
 import { startFailure, tellService } from './service.ts'
 import { type StartedProgram, SUCCESS, startProgram } from './started-program.ts'
@@ -52,11 +53,11 @@ export class Mysqld {
   }
 
   /**
-   * Whether a mysqld, whoever started it and in whichever container, works on the data files. Its pid and name play no part. While it starts,
-   * before it first has its locks and for a moment afterwards, the answer is no.
+   * Whether a mysqld, whoever started it and in whichever container, works on the data files: it holds locks. Its pid and name play no part.
+   * One that the agent starts counts from the beginning; any other only when it has its locks for good, some 100 ms later.
    */
   async isRunning(): Promise<boolean> {
-    return (await this.#holder())?.kind === 'process'
+    return (await this.#holder())?.kind === 'process' || (await isRunLockHeld(this.#options.layout.datadir))
   }
 
   /**
@@ -101,26 +102,26 @@ export class Mysqld {
   }
 
   async #startDirectly(argv: readonly string[], options: WaitOptions): Promise<void> {
-    const { mysqld, defaultsFile, layout } = this.#options
     const mark = await this.#mark()
-    const program = await startProgram(mysqld, [`--defaults-file=${defaultsFile}`, ...(await runAs(layout)), ...argv], {
-      output: await this.#output(),
-      environment: mysqldEnvironment(),
-    })
-    const failure = async () => (program.ended() === undefined ? undefined : `it ended with ${program.ended()}`)
+    const program = await this.#launch(argv)
+    const failure = async () => {
+      if (program !== undefined) return program.ended() === undefined ? undefined : `it ended with ${program.ended()}`
+      return (await this.isRunning()) ? undefined : 'it ended'
+    }
     await this.#awaitGreeting(mark, failure, options)
-    await this.#endSuperfluous(program)
     if (argv.some(isInitFile)) await this.#assertInitialized(mark, options)
   }
 
-  /**
-   * Another mysqld may have been starting at the same time, which shows only when it has its locks. Ours then waits for them, and would start
-   * in the moment in which the other one is stopped.
-   */
-  async #endSuperfluous(program: StartedProgram): Promise<void> {
-    const pid = await this.#pid()
-    if (pid === undefined || program.ended() !== undefined || (await sessionOf(pid)) === program.pid) return
-    terminate(-program.pid)
+  /** Nothing is launched, and undefined returned, when a mysqld that was launched before is there. */
+  async #launch(argv: readonly string[]): Promise<StartedProgram | undefined> {
+    const { mysqld, defaultsFile, layout } = this.#options
+    await using lock = await takeRunLock(layout.datadir)
+    if (lock === undefined) return undefined
+    return await startProgram(mysqld, [`--defaults-file=${defaultsFile}`, ...(await runAs(layout)), ...argv], {
+      output: await this.#output(),
+      environment: mysqldEnvironment(),
+      inherits: lock.descriptor,
+    })
   }
 
   async #assertInitialized(mark: LogMark, options: WaitOptions): Promise<void> {
@@ -241,17 +242,7 @@ function terminate(pid: number): void {
 
 /** A zombie has ended: nobody may ever collect it. */
 async function hasEnded(pid: number): Promise<boolean> {
-  const [state = 'X'] = await processStatus(pid)
-  return state === 'X' || state === 'Z'
-}
-
-async function sessionOf(pid: number): Promise<number> {
-  const [, , , session] = await processStatus(pid)
-  return Number(session)
-}
-
-/** State, parent, process group, session and so on: proc(5). Nothing when there is no such process. */
-async function processStatus(pid: number): Promise<string[]> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return stat === '' ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [, state = 'X'] = /\) (\S)/.exec(stat) ?? []
+  return state === 'X' || state === 'Z'
 }

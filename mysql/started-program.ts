@@ -7,38 +7,43 @@ import { isCode } from './system-error.ts'
 export interface StartedProgram {
   /** What was run, for people. */
   readonly command: string
-  /** It leads a session and a process group of this number. */
-  readonly pid: number
   /** How it ended, such as `exit status 1`; undefined while it runs. */
   ended(): string | undefined
 }
 
 export const SUCCESS = 'exit status 0'
 
+export interface ProgramOptions {
+  /** A file to which what the program prints is appended. */
+  readonly output: string
+  readonly environment: NodeJS.ProcessEnv
+  /** An open file that it inherits as number 3. */
+  readonly inherits?: number
+}
+
 /**
- * Starts a program in a session of its own, which lives on when this process ends. What it prints is appended to the file `output`.
+ * Starts a program in a session of its own, which lives on when this process ends.
  * @throws InvalidConfig when there is no such program
  */
 export async function startProgram(
   program: string,
   argv: readonly string[],
-  { output, environment }: { readonly output: string; readonly environment: NodeJS.ProcessEnv },
+  { output, environment, inherits }: ProgramOptions,
 ): Promise<StartedProgram> {
   await using file = await open(output, 'a', 0o640)
   const child = spawn(program, argv, {
     cwd: '/',
     detached: true,
     env: environment,
-    stdio: ['ignore', file.fd, file.fd],
+    stdio: ['ignore', file.fd, file.fd, ...(inherits === undefined ? [] : [inherits])],
   })
   let how: string | undefined
   child.once('exit', (status, signal) => {
     how = status === null ? `signal ${signal}` : `exit status ${status}`
   })
-  let pid: number
   try {
-    pid = await new Promise<number>((resolve, reject) => {
-      child.once('spawn', () => resolve(child.pid ?? 0))
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve)
       child.once('error', reject)
     })
   } catch (error) {
@@ -49,5 +54,5 @@ export async function startProgram(
     })
   }
   child.unref()
-  return { pid, command: [program, ...argv].join(' '), ended: () => how }
+  return { command: [program, ...argv].join(' '), ended: () => how }
 }

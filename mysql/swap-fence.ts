@@ -1,6 +1,6 @@
 import { basename, dirname, join } from 'node:path'
 import { TabletkeeperError } from '../model/errors.ts'
-import { type FileLock, lockFile } from './file-lock.ts'
+import { lockFile } from './file-lock.ts'
 import { replacedFolder, spentFolder, stagingFolder } from './swap-folders.ts'
 import { orMissing } from './system-error.ts'
 
@@ -8,7 +8,7 @@ import { orMissing } from './system-error.ts'
  * Keeps every mysqld from starting on old or new data while they move: locks the system tablespace wherever run `run` has one.
  * @throws Refused (retryable) when a mysqld, or an agent, holds one of them
  */
-export async function lockAgainstMysqld(systemTablespace: string, run: string): Promise<FileLock> {
+export async function lockAgainstMysqld(systemTablespace: string, run: string): Promise<AsyncDisposable> {
   const root = dirname(systemTablespace)
   const name = basename(systemTablespace)
   const folders = [root, replacedFolder(root, run), stagingFolder(root, run), spentFolder(root, run)]
@@ -29,6 +29,5 @@ export async function lockAgainstMysqld(systemTablespace: string, run: string): 
     await held.disposeAsync()
     throw error
   }
-  const release = () => held.disposeAsync()
-  return { release, [Symbol.asyncDispose]: release }
+  return held
 }
