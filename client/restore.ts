@@ -20,6 +20,6 @@ try {
   )
 } catch (error) {
   if (!(error instanceof RunFailed)) throw error
-  console.error(`${error.type}: ${error.message}. ${error.hint ?? ''} Returned to service by: ${error.returnedBy}`)
+  console.error(`${error.type}: ${error.message}. ${error.hint ?? ''}`)
   process.exitCode = 1
 }

@@ -28,6 +28,8 @@ export interface RunSubject {
 
 /** The step under way, and what it waits for. */
 export interface PendingActivity {
+  /** Names it among the activities of its run. */
+  readonly id: string
   /** The name of the step, see `STEP_TITLES`. */
   readonly step: string
   readonly state: 'working' | 'waiting for a worker' | 'waiting to try again' | 'paused'
@@ -97,6 +99,7 @@ function readActivity(raw: RawActivity, now: Date): PendingActivity {
   const nextAttemptAt = dateOf(raw.nextAttemptScheduleTime)
   const heartbeat = readHeartbeat(raw)
   return {
+    id: raw.activityId ?? '',
     step: raw.activityType?.name ?? 'unknown',
     state: stateOf(raw.state ?? 0, nextAttemptAt, now),
     queue: raw.activityOptions?.taskQueue?.name || undefined,

@@ -1,6 +1,6 @@
-/** Aborted by the first SIGINT or SIGTERM, so that a process can end in order; the second one ends it at once. */
+/** Aborted by SIGINT or SIGTERM. Later ones change nothing: what is held by this process has to be ended in order. */
 export function stopSignal(): AbortSignal {
   const stopping = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.abort())
   return stopping.signal
 }

@@ -3,7 +3,7 @@ import { messageOf } from '../../model/errors.ts'
 import type { TabletReport } from '../../model/report.ts'
 import { agentQueue } from '../../model/runs.ts'
 import { formatBytes } from '../../model/units.ts'
-import { formatClock } from '../output/clock.ts'
+import { formatClock, formatLag } from '../output/clock.ts'
 import type { Tabletkeeper } from '../tabletkeeper.ts'
 import type { Check } from './check.ts'
 
@@ -74,7 +74,7 @@ export function checkTablet(report: TabletReport): Check[] {
 }
 
 function soundness({ type, version, lagSeconds, dataBytes }: TabletReport): string {
-  const lag = lagSeconds === null ? [] : [`lag ${lagSeconds}s`]
+  const lag = lagSeconds === null ? [] : [formatLag(lagSeconds)]
   return [type, `MySQL ${version}`, ...lag, formatBytes(dataBytes)].join(', ')
 }
 

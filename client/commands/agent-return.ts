@@ -1,3 +1,4 @@
+import { formatLag } from '../output/clock.ts'
 import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
 import { type CommandContext, tabletNamed } from './command.ts'
@@ -20,7 +21,7 @@ export async function agentReturn(context: CommandContext, alias: string): Promi
   for (const detail of details) terminal.note(`  ${detail}`)
   const facts = [
     ...(type === null ? [] : [`type ${type}`]),
-    ...(lagSeconds === null ? [] : [`lag ${lagSeconds}s`]),
+    ...(lagSeconds === null ? [] : [formatLag(lagSeconds)]),
   ].join(', ')
   terminal.data(
     outcome === 'nothing to do'

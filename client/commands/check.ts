@@ -5,6 +5,7 @@ import { checkFrequency } from '../checks/frequency.ts'
 import { askTablets, checkAgents, checkTablet } from '../checks/tablets.ts'
 import { checkStorage, checkTemporal } from '../checks/temporal.ts'
 import { loadConfiguration } from '../configuration.ts'
+import { counted } from '../output/count.ts'
 import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
 import type { Paint } from '../output/terminal.ts'
@@ -28,7 +29,11 @@ export async function check({ terminal, json, configPath }: CommandContext): Pro
 
 async function* checksOf(config: Config): AsyncGenerator<Check> {
   const tablets = [...config.shards.values()].flatMap((shard) => [...shard.values()])
-  yield { verdict: 'OK', subject: 'config', message: `${config.shards.size} shards, ${tablets.length} tablets` }
+  yield {
+    verdict: 'OK',
+    subject: 'config',
+    message: `${counted(config.shards.size, 'shard')}, ${counted(tablets.length, 'tablet')}`,
+  }
   let keeper: Tabletkeeper
   try {
     keeper = await Tabletkeeper.connect()

@@ -1,10 +1,11 @@
 import { TabletkeeperError } from '../../model/errors.ts'
+import { Interrupted } from '../output/failure.ts'
 import type { Terminal } from '../output/terminal.ts'
 
 /**
  * Asks before data are replaced or removed.
  * @param isYes tells the answer that means yes
- * @throws InvalidInput when nobody is there to answer; Refused when the answer is another
+ * @throws InvalidInput when nobody is there to answer; Interrupted for Ctrl-C; Refused when the answer is another
  */
 export async function confirm(terminal: Terminal, question: string, isYes: (answer: string) => boolean): Promise<void> {
   if (!terminal.canAsk) {
@@ -13,7 +14,8 @@ export async function confirm(terminal: Terminal, question: string, isYes: (answ
     })
   }
   const answer = await terminal.ask(question)
-  if (answer === undefined || !isYes(answer.trim())) {
+  if (answer === undefined) throw new Interrupted()
+  if (!isYes(answer.trim())) {
     throw new TabletkeeperError('Refused', 'that was no yes', { hint: 'Nothing was changed.' })
   }
 }

@@ -1,5 +1,5 @@
 import { isError } from '../../model/errors.ts'
-import { formatTime } from '../output/clock.ts'
+import { formatElapsed, formatTime } from '../output/clock.ts'
 import { describeFailure, EXIT, renderFailure } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
 import { RUN_COLUMNS, runDocument, runNotes, runRow, type ShownRun, tabletOf } from '../output/open-runs.ts'
@@ -89,7 +89,8 @@ async function showRun(
     return EXIT.done
   }
   const { paint } = terminal
-  const times = `${status.state}, ${formatTime(status.startedAt)}${status.closedAt ? ` to ${formatTime(status.closedAt)}` : ''}`
+  const took = status.closedAt === undefined ? '' : ` after ${formatElapsed(status.startedAt, status.closedAt)}`
+  const times = `${status.state}${took}, started ${formatTime(status.startedAt)}`
   terminal.data(paint.strong(`${status.kind} of ${tabletOf({ status, view })}, ${times}`))
   for (const step of view.progress === undefined ? [] : shownSteps(view.progress))
     terminal.data(renderStep(step, paint))

@@ -2,6 +2,7 @@ import type { Manifest } from '../../model/manifest.ts'
 import type { BackupEntry } from '../../storage/catalogue.ts'
 import { compressionOf, sizesOf } from './backups.ts'
 import { formatClock, formatTime } from './clock.ts'
+import { counted } from './count.ts'
 import { formatAmounts } from './progress.ts'
 import type { Paint } from './terminal.ts'
 
@@ -41,12 +42,8 @@ function takenOf(started: Date, { FinishedTime, Hostname, MySQLVersion }: Manife
 function dataOf(manifest: Manifest): string {
   const { files, dataBytes, storedBytes } = sizesOf(manifest)
   const compression = compressionOf(manifest)
-  if (dataBytes === null || storedBytes === null) return `${counted(files)}, ${compression}; sizes are not told`
-  return `${formatAmounts([dataBytes, storedBytes], ' → ')} ${compression}, ${counted(files)}`
-}
-
-function counted(files: number): string {
-  return files === 1 ? '1 file' : `${files} files`
+  if (dataBytes === null || storedBytes === null) return `${counted(files, 'file')}, ${compression}; sizes are not told`
+  return `${formatAmounts([dataBytes, storedBytes], ' → ')} ${compression}, ${counted(files, 'file')}`
 }
 
 function seriesOf(version: string): string {

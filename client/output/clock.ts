@@ -24,3 +24,8 @@ export function formatElapsed(since: Date, now: Date): string {
   const milliseconds = Math.max(0, now.getTime() - since.getTime())
   return milliseconds < 60_000 ? `${Math.floor(milliseconds / 1000)}s` : formatDuration(milliseconds)
 }
+
+/** `lag 12s`: below a second nobody minds. */
+export function formatLag(seconds: number): string {
+  return `lag ${Math.floor(seconds)}s`
+}

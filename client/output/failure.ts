@@ -19,6 +19,15 @@ export interface ShownFailure {
 /** Exit statuses that no type of failure stands for. */
 export const EXIT = { done: 0, failed: 1, usage: 2, verificationFailed: 30, tryLater: 75, interrupted: 130 } as const
 
+/** Ctrl-C where a question was asked: nothing was begun. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+
+  constructor() {
+    super('nothing was changed')
+  }
+}
+
 /** What the end of a run tells; told by its fields, so that commands which need no Temporal do not load its client. */
 interface RunEnd {
   readonly workflowId: string
@@ -48,6 +57,7 @@ export function describeFailure(error: unknown): ShownFailure {
   if (isTemporalUnavailable(error)) {
     return { ...bare, type: error.name, message, hint: error.hint, exitCode: EXIT.tryLater }
   }
+  if (error instanceof Interrupted) return { ...bare, type: error.name, message, exitCode: EXIT.interrupted }
   return { ...bare, type: 'Error', message, exitCode: EXIT.failed, trace: traceOf(error) }
 }
 
@@ -60,17 +70,16 @@ export function renderFailure(failure: ShownFailure, paint: Paint): string[] {
     ...more.map((line) => `  ${line}`),
     ...trace.map((line) => paint.faint(line)),
     ...suppressed.map((line) => `  then ${line}`),
-    ...(returnedBy === undefined ? [] : [`  ${RETURNS[returnedBy]}`]),
+    ...(returnedBy === undefined || returnedBy === 'nobody' ? [] : [`  ${RETURNS[returnedBy]}`]),
     ...(hint === undefined ? [] : [`  ${hint}`]),
     ...(workflowId === undefined ? [] : [paint.faint(`  run ${workflowId}`)]),
   ]
 }
 
-const RETURNS: Readonly<Record<ReturnedBy, string>> = {
+const RETURNS: Readonly<Record<Exclude<ReturnedBy, 'nobody'>, string>> = {
   workflow: 'The tablet is back in service: the run returned it.',
   reconciler: 'The tablet is back in service: its agent returned it.',
   person: 'The tablet is back in service: somebody returned it by hand.',
-  nobody: 'The tablet was not taken out of service by this run, or was given up.',
 }
 
 function traceOf(error: unknown): string[] {

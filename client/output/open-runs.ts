@@ -99,7 +99,7 @@ export function outOfServiceSince({ done, current }: RunProgress, now: Date): Da
 
 function stateOf(view: RunView, report: TabletReport | undefined): string {
   const waiting = waitingOf(view)
-  if (waiting !== undefined) return `WAITING: ${waiting.for}`
+  if (waiting !== undefined) return waiting.isStuck ? `WAITING: ${waiting.for}` : `running, waits for ${waiting.for}`
   if (view.status?.state !== 'running') return view.status?.state ?? 'unknown'
   if (report === undefined) return 'running'
   return report.serving ? 'running, serving' : `running, not serving: ${report.reason}`

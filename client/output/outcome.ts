@@ -1,5 +1,7 @@
 import type { BackupResult, RestoreResult, Warning } from '../../model/runs.ts'
 import { formatBytes, formatDuration } from '../../model/units.ts'
+import { formatLag } from './clock.ts'
+import { counted } from './count.ts'
 import { formatAmounts } from './progress.ts'
 import type { Paint } from './terminal.ts'
 
@@ -29,8 +31,8 @@ function backupOutcome({
     formatAmounts([dataBytes, storedBytes], ' → '),
     formatDuration(seconds * 1000),
     `out of service ${formatDuration(outOfServiceSeconds * 1000)}`,
-    `${files} files checked`,
-    ...(lagSeconds === null || lagSeconds === 0 ? [] : [`lag ${lagSeconds}s`]),
+    `${counted(files, 'file')} checked`,
+    ...(lagSeconds === null || lagSeconds < 1 ? [] : [formatLag(lagSeconds)]),
   ]
   return `${backup}  ${facts.join(', ')}`
 }
@@ -41,7 +43,7 @@ function restoreOutcome({ tablet, shard, backup, dataBytes, seconds, type, lagSe
     ...(backup === null ? [] : [formatBytes(dataBytes)]),
     formatDuration(seconds * 1000),
     `type ${type}`,
-    ...(lagSeconds === null ? [] : [`lag ${lagSeconds}s`]),
+    ...(lagSeconds === null ? [] : [formatLag(lagSeconds)]),
   ]
   return `${tablet} ${from}  ${facts.join(', ')}`
 }

@@ -58,10 +58,6 @@ function followsFailure(step: StepName, failed: StepName | null): boolean {
 }
 
 function showDone(step: StepName, seconds: number, detail: string): ShownStep {
-  return {
-    outcome: 'done',
-    title: STEP_TITLES[step],
-    seconds,
-    detail: step === 'stopReplication' ? shortenPosition(detail) : detail,
-  }
+  const shown = detail.startsWith('MySQL56/') ? shortenPosition(detail) : detail
+  return { outcome: 'done', title: STEP_TITLES[step], seconds, detail: shown }
 }

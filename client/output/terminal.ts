@@ -52,7 +52,7 @@ export function processTerminal(): Terminal {
     live: (line) => {
       if (!stderr.isTTY || line === pending) return
       clear()
-      pending = shortened(line, stderr.columns)
+      pending = shortened(line, stderr.columns || 80)
       stderr.write(pending)
     },
     ask: async (question) => {

@@ -8,15 +8,24 @@ export interface Waiting {
   readonly for: string
   readonly since: Date
   readonly hint: string | undefined
+  /** Whether somebody or something is missing, rather than that the step itself takes its time. */
+  readonly isStuck: boolean
 }
 
 /** A worker that is there takes a task within milliseconds; this is long enough not to cry wolf, and short for a person. */
 const PATIENCE = 5_000
+/** Steps name what they wait for at once; most of it is over before anybody could read it. */
+const WORTH_TELLING = 2_000
 
 /** What a run waits for, or undefined while it gets on. */
 export function waitingOf({ at, status, progress }: RunView): Waiting | undefined {
   if (status === undefined)
-    return { for: 'Temporal, which does not answer', since: at, hint: 'The run itself is not lost: it goes on.' }
+    return {
+      for: 'Temporal, which does not answer',
+      since: at,
+      hint: 'The run itself is not lost: it goes on.',
+      isStuck: true,
+    }
   const { activity, controlAwaitedSince, workflowId } = status
   if (status.state !== 'running') return undefined
   if (controlAwaitedSince !== undefined && progress === undefined && isLong(controlAwaitedSince, at)) {
@@ -24,6 +33,7 @@ export function waitingOf({ at, status, progress }: RunView): Waiting | undefine
       for: 'tabletkeeper control, which does not answer',
       since: controlAwaitedSince,
       hint: 'Start tabletkeeper control on any host: the run goes on from where it is.',
+      isStuck: true,
     }
   }
   if (activity === undefined) return undefined
@@ -37,6 +47,7 @@ export function waitingOf({ at, status, progress }: RunView): Waiting | undefine
         worker === 'an agent'
           ? `Host alive: start tabletkeeper agent there. Host gone: tabletkeeper abandon ${workflowId} --host-lost`
           : 'Start tabletkeeper control on any host.',
+      isStuck: true,
     }
   }
   if (state === 'waiting to try again' && nextAttemptAt !== undefined) {
@@ -45,16 +56,19 @@ export function waitingOf({ at, status, progress }: RunView): Waiting | undefine
       for: `attempt ${attempt} at ${formatClock(nextAttemptAt)} (in ${wait}): ${lastFailure?.message ?? 'the one before failed'}`,
       since,
       hint: undefined,
+      isStuck: true,
     }
   }
   if (state === 'paused') {
     return {
       for: 'somebody who paused the step in Temporal',
       since,
-      hint: `temporal activity unpause --workflow-id ${workflowId}`,
+      hint: `temporal activity unpause --workflow-id ${workflowId} --activity-id ${activity.id}`,
+      isStuck: true,
     }
   }
-  return waitingFor === undefined ? undefined : { for: waitingFor, since, hint: undefined }
+  if (waitingFor === undefined || at.getTime() - since.getTime() < WORTH_TELLING) return undefined
+  return { for: waitingFor, since, hint: undefined, isStuck: false }
 }
 
 /** `waiting for an agent …, 12s` */

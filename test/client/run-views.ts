@@ -47,6 +47,7 @@ export function aStatus(changes: Partial<RunStatus> = {}): RunStatus {
 
 export function anActivity(changes: Partial<PendingActivity> = {}): PendingActivity {
   return {
+    id: '5',
     step: 'copyFiles',
     state: 'working',
     queue: `tabletkeeper.${TABLET}`,
