@@ -49,6 +49,8 @@ export function leaseActivities(
         by: 'workflow',
         meant: mine,
         limits: config.backup,
+        // Only the agent's own end aborts it: the run's scope cannot be cancelled.
+        signal: attempt.signal,
         onWait: (waitingFor) => attempt.sign({ waitingFor }),
       })
       if (outcome.outcome === 'returned') return { by: 'workflow', details: outcome.details }

@@ -82,7 +82,11 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
       if (returnTo === null)
         throw new TabletkeeperError('FenceBroken', `the data of ${driver.alias} are not proven yet`)
       if (after === 'restore') await driver.configureReplication(step.signal)
-      if (captured !== null) await driver.applySettings(capturedSettingsSchema.parse(captured))
+      if (captured !== null) {
+        const lost = await driver.applySettings(capturedSettingsSchema.parse(captured))
+        if (lost.length > 0)
+          tablet.log.warn({ event: 'settings', lost }, `not given back after the restart: ${lost.join('; ')}`)
+      }
       attempt.sign({ waitingFor: 'replication to run' })
       await driver.startReplication(step.signal)
       const { caughtUp, lagSeconds } = await driver.catchUp({

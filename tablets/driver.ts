@@ -64,8 +64,11 @@ export interface TabletDriver {
   stopMysqld(signal: AbortSignal): Promise<{ readonly lsn: bigint }>
   /** Starts mysqld, read-only and not replicating, and resolves when it answers. */
   startMysqld(options: StartOptions): Promise<void>
-  /** Gives back to a running mysqld the settings that were captured before its restart, and lifts the guard of `stopMysqld`. */
-  applySettings(captured: CapturedSettings): Promise<void>
+  /**
+   * Gives back to a running mysqld the settings that were captured before its restart, and lifts the guard of `stopMysqld`.
+   * @returns a sentence for each that could not be given back
+   */
+  applySettings(captured: CapturedSettings): Promise<readonly string[]>
 
   /** @throws ReplicationFailed when no tablet of the shard takes writes, or several do */
   primary(): Promise<PrimaryView>

@@ -163,18 +163,22 @@ export class LeasedTablet {
    * Marks the lease `returning`, so that no step begins from here, stops what runs, and lets `act` bring the tablet back; then the
    * lease is gone. Without a lease, or with one that is not `meant`, there is nothing to do and the answer is undefined.
    */
-  returning<T>(meant: (lease: Lease) => boolean, act: (context: StepContext) => Promise<T>): Promise<T | undefined> {
+  returning<T>(
+    meant: (lease: Lease) => boolean,
+    signal: AbortSignal,
+    act: (context: StepContext) => Promise<T>,
+  ): Promise<T | undefined> {
     return this.#exclusively(async () => {
+      signal.throwIfAborted()
       const found = await this.#file.read()
       if (found === undefined || !meant(found)) return undefined
       const change = async (what: Partial<Lease>) =>
         (await this.#rewrite((present = found) => ({ ...present, ...what, state: 'returning' }))) ?? found
       await change({})
       await this.#stopRunning()
-      const abort = new AbortController()
       let lease = await change({ step: null })
       const result = await act({
-        signal: abort.signal,
+        signal,
         get lease() {
           return lease
         },

@@ -17,6 +17,8 @@ export interface ReturnRequest {
   /** Which lease is meant: a run returns only its own, a person whichever there is. */
   readonly meant: (lease: Lease) => boolean
   readonly limits: Pick<Config['backup'], 'maxLag' | 'catchUpTimeout'>
+  /** Ends the attempt; the lease stays, marked `returning`. */
+  readonly signal: AbortSignal
   /** Told at each step what is being done or waited for. */
   readonly onWait?: (waitingFor: string) => void
 }
@@ -36,7 +38,7 @@ export interface ReturnOutcome {
  * @throws MysqldFailed, ReplicationFailed; the lease stays, marked `returning`
  */
 export async function returnToService(tablet: LeasedTablet, request: ReturnRequest): Promise<ReturnOutcome> {
-  const outcome = await tablet.returning(request.meant, async (context): Promise<ReturnOutcome> => {
+  const outcome = await tablet.returning(request.meant, request.signal, async (context): Promise<ReturnOutcome> => {
     const details: string[] = []
     const note = (detail: string): void => {
       details.push(detail)
@@ -86,7 +88,9 @@ async function runAgain(
     await driver.startMysqld({ signal: context.signal })
     note('mysqld started')
   }
-  if (context.lease.captured !== null) await driver.applySettings(capturedSettingsSchema.parse(context.lease.captured))
+  if (context.lease.captured !== null) {
+    for (const lost of await driver.applySettings(capturedSettingsSchema.parse(context.lease.captured))) note(lost)
+  }
   const state = await driver.describe()
   if (state.mysqld !== 'up') {
     throw new TabletkeeperError(

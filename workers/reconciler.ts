@@ -48,7 +48,7 @@ export class Reconciler {
     let pause = INTERVAL
     while (!signal.aborted) {
       try {
-        await this.reconcile()
+        await this.reconcile(signal)
         pause = INTERVAL
       } catch (error) {
         pause = Math.min(pause * 2, LONGEST_PAUSE)
@@ -63,7 +63,7 @@ export class Reconciler {
   }
 
   /** One look. */
-  async reconcile(): Promise<void> {
+  async reconcile(signal: AbortSignal): Promise<void> {
     const { tablet, folder } = this.#open
     const request = join(folder, RETURN_REQUEST)
     const asked = await access(request).then(
@@ -71,10 +71,10 @@ export class Reconciler {
       () => false,
     )
     const lease = await tablet.lease()
-    if (asked) await this.#return('person', 'a person asked for it', () => true)
+    if (asked) await this.#return('person', 'a person asked for it', () => true, signal)
     else if (lease !== undefined) {
       const reason = await this.#reason(lease)
-      if (reason !== undefined) await this.#return('reconciler', reason, (found) => found.token === lease.token)
+      if (reason !== undefined) await this.#return('reconciler', reason, (found) => found.token === lease.token, signal)
     }
     if (asked) await rm(request, { force: true })
   }
@@ -90,10 +90,15 @@ export class Reconciler {
       : undefined
   }
 
-  async #return(by: 'reconciler' | 'person', reason: string, meant: (lease: Lease) => boolean): Promise<void> {
+  async #return(
+    by: 'reconciler' | 'person',
+    reason: string,
+    meant: (lease: Lease) => boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { tablet } = this.#open
     const { config } = this.#options
-    const outcome = await returnToService(tablet, { by, meant, limits: config.backup })
+    const outcome = await returnToService(tablet, { by, meant, limits: config.backup, signal })
     if (outcome.outcome === 'nothing to do') return
     tablet.log.warn({ event: 'returned', by, reason, details: outcome.details }, `returned to service: ${reason}`)
   }

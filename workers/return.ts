@@ -35,6 +35,7 @@ export async function returnTablet(options: ReturnTabletOptions): Promise<Return
         by: 'person',
         meant: () => true,
         limits: config.backup,
+        signal: new AbortController().signal,
         ...(onWait === undefined ? {} : { onWait }),
       })
     } finally {

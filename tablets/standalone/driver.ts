@@ -136,9 +136,9 @@ export class StandaloneDriver implements TabletDriver {
     await using _answers = await this.connect()
   }
 
-  async applySettings(captured: CapturedSettings): Promise<void> {
+  async applySettings(captured: CapturedSettings): Promise<readonly string[]> {
     await using connection = await this.connect()
-    await applySettings(connection, captured)
+    return await applySettings(connection, captured)
   }
 
   async primary(): Promise<PrimaryView> {
