@@ -7,6 +7,7 @@ import type { ServerLayout } from '../mysql/my-cnf.ts'
 import { backupDirectory } from '../storage/backup-key.ts'
 import { writeCopyRecord } from '../tablets/copy-record.ts'
 import type { TabletActivities } from './contract.ts'
+import { watchForStall } from './stall.ts'
 import { filesAtOnce, type TabletContext, underLease } from './tablet-context.ts'
 
 /** Step 4: the files of one cleanly stopped mysqld, which nobody can start meanwhile, go to storage. */
@@ -30,35 +31,36 @@ export function copyActivities(context: TabletContext): Pick<TabletActivities, '
           },
         )
       }
-      try {
-        await assertStoppedAt(layout, stoppedAt, driver.alias)
-        const files = await selectFiles(layout)
-        const copied = await copyBackup({
-          files,
-          store,
-          directory: backupDirectory(driver.shard, backup),
-          level: config.backup.level,
-          concurrency: filesAtOnce(concurrency ?? config.backup.concurrency),
-          signal: step.signal,
-          onProgress: (progress) => attempt.sign(progress),
-        })
-        await checkUnchanged(files)
-        await assertStoppedAt(layout, stoppedAt, driver.alias)
-        await writeCopyRecord(tablet.leasePath, {
-          backup,
-          workflowId: attempt.workflowId,
-          runId: attempt.runId,
-          reading,
-          files: copied,
-          finishedAt: new Date().toISOString(),
-        })
-        return {
-          files: copied.length,
-          dataBytes: copied.reduce((sum, file) => sum + file.size, 0),
-          storedBytes: copied.reduce((sum, file) => sum + file.stored, 0),
-        }
-      } finally {
-        await lock.release()
+      step.holds(lock)
+      using stall = watchForStall(step, store.description)
+      await assertStoppedAt(layout, stoppedAt, driver.alias)
+      const files = await selectFiles(layout)
+      const copied = await copyBackup({
+        files,
+        store,
+        directory: backupDirectory(driver.shard, backup),
+        level: config.backup.level,
+        concurrency: filesAtOnce(concurrency ?? config.backup.concurrency),
+        signal: step.signal,
+        onProgress: (progress) => {
+          stall.seen(progress.bytesDone)
+          attempt.sign(progress)
+        },
+      })
+      await checkUnchanged(files)
+      await assertStoppedAt(layout, stoppedAt, driver.alias)
+      await writeCopyRecord(tablet.leasePath, {
+        backup,
+        workflowId: attempt.workflowId,
+        runId: attempt.runId,
+        reading,
+        files: copied,
+        finishedAt: new Date().toISOString(),
+      })
+      return {
+        files: copied.length,
+        dataBytes: copied.reduce((sum, file) => sum + file.size, 0),
+        storedBytes: copied.reduce((sum, file) => sum + file.stored, 0),
       }
     }),
   }

@@ -11,6 +11,7 @@ import { backupDirectory } from '../storage/backup-key.ts'
 import { readEntry } from '../storage/catalogue.ts'
 import { discardStaged, makeStagingRoots, swapPlan } from '../tablets/staging.ts'
 import type { TabletActivities } from './contract.ts'
+import { watchForStall } from './stall.ts'
 import { filesAtOnce, type TabletContext, underLease } from './tablet-context.ts'
 
 type Steps = 'downloadFiles' | 'initializeFiles' | 'swapData' | 'confirmRestore' | 'dropReplaced'
@@ -31,6 +32,7 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
       }
       await discardStaged(layout, step.lease.token)
       const roots = await makeStagingRoots(layout, step.lease.token)
+      using stall = watchForStall(step, store.description)
       const { bytes } = await restoreFiles({
         manifest: entry.manifest,
         store,
@@ -38,7 +40,10 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
         roots,
         concurrency: filesAtOnce(concurrency ?? config.restore.concurrency),
         signal: step.signal,
-        onProgress: (progress) => attempt.sign(progress),
+        onProgress: (progress) => {
+          stall.seen(progress.bytesDone)
+          attempt.sign(progress)
+        },
       })
       await prepareStaged(roots.Data, layout)
       return { dataBytes: bytes }

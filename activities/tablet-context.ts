@@ -5,7 +5,7 @@ import type { StepName } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import type { LagMonitor } from '../tablets/lag-monitor.ts'
-import type { LeasedTablet, StepContext } from '../tablets/leased-tablet.ts'
+import type { HoldingStep, LeasedTablet } from '../tablets/leased-tablet.ts'
 import { type Attempt, activity } from './activity.ts'
 import type { TokenInput } from './contract.ts'
 
@@ -35,7 +35,7 @@ export function onTablet<Input, Output>(
 export function underLease<Input extends TokenInput, Output>(
   context: TabletContext,
   name: StepName,
-  act: (step: StepContext, input: Input, attempt: Attempt) => Promise<Output>,
+  act: (step: HoldingStep, input: Input, attempt: Attempt) => Promise<Output>,
 ): (input: Input) => Promise<Output> {
   return activity(context.log, context.workflowGone, async (attempt, input: Input) => {
     const claim = { runId: attempt.runId, token: input.token }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { TabletkeeperError } from '../model/errors.ts'
 import { assertClaim, type Claim, type Lease } from '../model/lease.ts'
@@ -29,8 +30,19 @@ export interface StepContext {
   update(change: Partial<Lease>): Promise<Lease>
 }
 
+/** A step of a run, which may hold what nobody else can have meanwhile. */
+export interface HoldingStep extends StepContext {
+  /** Released when the step ends; or when it does not end although it was told to, because a store hangs that it waits for. */
+  holds(resource: AsyncDisposable): void
+  /** Tells the step to end, with the error that it shall end with. */
+  giveUp(reason: TabletkeeperError): void
+}
+
 /** How often a running step touches the lease, so that its age tells how long no step has been at work, also after a crash. */
 const SIGN_OF_LIFE = 10_000
+
+/** How long a step that was told to stop may take before the tablet goes on without it. Only a store can hang that long. */
+const STOP_LIMIT = 60_000
 
 interface Running {
   readonly abort: AbortController
@@ -45,14 +57,17 @@ export class LeasedTablet {
   readonly driver: TabletDriver
   readonly log: Logger
   readonly #file: LeaseFile
+  readonly #stopLimit: number
   #running: Running | undefined
   #gate: Promise<unknown> = Promise.resolve()
   #rewriting: Promise<unknown> = Promise.resolve()
 
-  constructor(driver: TabletDriver, file: LeaseFile, log: Logger) {
+  /** @param stopLimit how long a step that was told to stop may take, in milliseconds */
+  constructor(driver: TabletDriver, file: LeaseFile, log: Logger, stopLimit: number = STOP_LIMIT) {
     this.driver = driver
     this.#file = file
     this.log = log
+    this.#stopLimit = stopLimit
   }
 
   get leasePath(): string {
@@ -111,7 +126,7 @@ export class LeasedTablet {
     name: StepName,
     activityId: string,
     signal: AbortSignal,
-    act: (context: StepContext) => Promise<T>,
+    act: (context: HoldingStep) => Promise<T>,
   ): Promise<T> {
     const result = await this.#exclusively(async () => {
       assertClaim(await this.#file.read(), claim, this.driver.alias)
@@ -120,9 +135,11 @@ export class LeasedTablet {
       const since = new Date().toISOString()
       let lease = await this.#change(claim, { step: { name, activityId, since } })
       const abort = new AbortController()
+      const stop = AbortSignal.any([abort.signal, signal])
+      const held = new AsyncDisposableStack()
       const sign = setInterval(() => void this.#change(claim, {}).catch(() => undefined), SIGN_OF_LIFE)
-      const ended = act({
-        signal: AbortSignal.any([abort.signal, signal]),
+      const acting = act({
+        signal: stop,
         get lease() {
           return lease
         },
@@ -130,7 +147,12 @@ export class LeasedTablet {
           lease = await this.#change(claim, change)
           return lease
         },
-      }).finally(() => this.#stepEnded(claim, sign))
+        holds: (resource) => void held.use(resource),
+        giveUp: (reason) => abort.abort(reason),
+      })
+      const ended = Promise.race([acting, this.#outlasted(stop, name)]).finally(() =>
+        this.#stepEnded(claim, sign, held),
+      )
       this.#running = { abort, ended: ended.catch(() => undefined) }
       // Wrapped: the gate must open now, not when the step has ended.
       return { ended }
@@ -207,9 +229,24 @@ export class LeasedTablet {
     await running.ended
   }
 
-  async #stepEnded(claim: Claim, sign: NodeJS.Timeout): Promise<void> {
+  /** Rejects when a step has not ended a minute after it was told to: the tablet goes on without it. */
+  async #outlasted(stop: AbortSignal, name: StepName): Promise<never> {
+    if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }))
+    await delay(this.#stopLimit, undefined, { ref: false })
+    throw new TabletkeeperError(
+      'StorageUnavailable',
+      `step ${name} of ${this.driver.alias} does not stop: storage hangs`,
+      {
+        cause: stop.reason,
+        hint: 'Look at the mount or the network of the storage. The tablet is returned to service without that step.',
+      },
+    )
+  }
+
+  async #stepEnded(claim: Claim, sign: NodeJS.Timeout, held: AsyncDisposableStack): Promise<void> {
     clearInterval(sign)
     try {
+      await held.disposeAsync()
       await this.#rewrite((lease) => (lease?.token === claim.token ? { ...lease, step: null } : undefined))
     } finally {
       this.#running = undefined
