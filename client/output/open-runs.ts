@@ -102,5 +102,6 @@ function stateOf(view: RunView, report: TabletReport | undefined): string {
   if (waiting !== undefined) return waiting.isStuck ? `WAITING: ${waiting.for}` : `running, waits for ${waiting.for}`
   if (view.status?.state !== 'running') return view.status?.state ?? 'unknown'
   if (report === undefined) return 'running'
+  if (report.lease?.runId === view.status.runId) return 'running, out of service'
   return report.serving ? 'running, serving' : `running, not serving: ${report.reason}`
 }

@@ -5,6 +5,7 @@ import { formatAmounts, renderCounters, renderCurrent } from '../../client/outpu
 import { RunDisplay } from '../../client/output/run-view.ts'
 import { renderStep, shownSteps } from '../../client/output/steps.ts'
 import { waitingOf } from '../../client/output/waiting.ts'
+import { aReport } from './a-report.ts'
 import { recordedTerminal } from './recorded-terminal.ts'
 import { anActivity, aProgress, aStatus, at, aView, RUN_ID } from './run-views.ts'
 
@@ -154,6 +155,24 @@ describe('a run that waits', () => {
       '41m00s',
       'WAITING: an agent: nobody takes tasks from tabletkeeper.zone1-0000000101',
     ])
+  })
+})
+
+describe('the state of a run in the list', () => {
+  const state = (report: ReturnType<typeof aReport> | undefined, view = aView()) =>
+    runRow({ status: aStatus(), view, report }).at(-1)
+  const lease = { kind: 'backup', workflowId: RUN_ID, runId: '0198', since: '', step: null, state: 'held' } as const
+
+  it('tells whether the tablet serves, as its agent sees it', () => {
+    expect(state(undefined)).toBe('running')
+    expect(state(aReport())).toBe('running, serving')
+    expect(state(aReport({ serving: false, reason: 'held by itself', lease }))).toBe('running, out of service')
+    expect(state(aReport({ serving: false, reason: 'lags 20 s' }))).toBe('running, not serving: lags 20 s')
+  })
+
+  it('does not cry WAITING for a step that takes its time', () => {
+    const status = aStatus({ activity: anActivity({ step: 'rejoin', waitingFor: 'replication to run' }) })
+    expect(state(undefined, aView({ status }))).toBe('running, waits for replication to run')
   })
 })
 
