@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { isError } from '../model/errors.ts'
 import type { BootstrapInput, RestoreInput } from '../model/runs.ts'
-import { programVersion } from '../mysql/mysqld-program.ts'
+import { programRelease } from '../mysql/mysqld-program.ts'
 import { findBackup } from '../storage/find-backup.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import { discardIncomplete } from '../storage/remove-backup.ts'
@@ -15,7 +15,7 @@ export function findingActivities(context: TabletContext): Pick<TabletActivities
   return {
     findBackup: onTablet(context, async (attempt, input: RestoreInput | BootstrapInput) => {
       attempt.sign({ waitingFor: 'storage to list the backups' })
-      const serverVersion = await programVersion(tablet.driver.config.mysql.mysqld)
+      const { banner: serverVersion } = await programRelease(tablet.driver.config.mysql.mysqld)
       const backup = 'backup' in input ? input.backup : undefined
       const before = 'before' in input && input.before !== undefined ? new Date(input.before) : undefined
       const result = await findBackup(store, tablet.driver.shard, { backup, before, serverVersion })

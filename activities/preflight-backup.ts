@@ -57,7 +57,7 @@ export async function preflightBackup(
       'Repair it first: a backup would keep what is broken.',
     )
   }
-  await assertServer(context, connection)
+  await assertServer(context, state.server.version, connection)
   const others = await driver.othersServing()
   if (others.length < config.backup.minServing) {
     throw refused(
@@ -102,18 +102,17 @@ export async function assertReplica(
   return state.replication
 }
 
-async function assertServer(context: TabletContext, connection: MysqlConnection): Promise<void> {
+async function assertServer(context: TabletContext, runs: string, connection: MysqlConnection): Promise<void> {
   const { driver } = context.tablet
   const { mysqld, defaultsFile, service } = driver.config.mysql
   const [hazard] = await findHazards(connection, await driver.layout())
   if (hazard !== undefined) throw refused(context, hazard.message, hazard.hint)
   await validateConfig(mysqld, defaultsFile)
-  const running = (await driver.describe()).mysqld === 'up' ? await driver.describe() : undefined
   const installed = await programVersion(mysqld)
-  if (running?.mysqld === 'up' && running.server.version !== installed) {
+  if (runs !== installed) {
     throw refused(
       context,
-      `mysqld ${running.server.version} runs, but ${installed} is installed: the restart would upgrade it`,
+      `mysqld ${runs} runs, but ${installed} is installed: the restart would upgrade it`,
       'Restart it by hand first, when you mean to.',
     )
   }

@@ -68,9 +68,17 @@ export async function askMysqld(mysqld: string, argv: readonly string[], limit =
  * @throws as `askMysqld`
  */
 export async function programVersion(mysqld: string): Promise<string> {
+  return (await programRelease(mysqld)).version
+}
+
+/**
+ * The version of the program on disk, and how it names itself: `Ver 9.7.4 for Linux on x86_64 (MySQL Community Server - GPL)`.
+ * @throws as `askMysqld`
+ */
+export async function programRelease(mysqld: string): Promise<{ readonly version: string; readonly banner: string }> {
   const printed = await askMysqld(mysqld, ['--version'])
-  const [, version] = /\bVer (\d+\.\d+\.\d+)/.exec(printed) ?? []
-  if (version !== undefined && !/mariadb/i.test(printed)) return version
+  const [banner, version] = /\bVer (\d+\.\d+\.\d+).*/.exec(printed) ?? []
+  if (banner !== undefined && version !== undefined && !/mariadb/i.test(printed)) return { version, banner }
   throw new TabletkeeperError(
     'InvalidConfig',
     `${mysqld} is no MySQL server: it says ${JSON.stringify(printed.trim())}`,
