@@ -32,7 +32,7 @@ export function activity<Input, Output>(
     const context = Context.current()
     const { info, cancellationSignal } = context
     const { workflowId, runId } = info.workflowExecution ?? { workflowId: '', runId: '' }
-    let latest: Sign = { waitingFor: 'its first step' }
+    let latest: Sign | undefined
     const beating = setInterval(() => context.heartbeat(latest), BEAT)
     cancellationSignal.addEventListener('abort', () => {
       if (String(cancellationSignal.reason).includes('NOT_FOUND')) workflowGone()

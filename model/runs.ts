@@ -90,16 +90,16 @@ export interface RestoreResult {
   readonly warnings: readonly Warning[]
 }
 
-/** Names of steps, as the UI, `status` and the progress line show them. The numbers are those of the runbook. */
+/** Names of steps, as the UI, `status` and the progress line show them. */
 export const STEP_TITLES = {
   preflight: 'preflight',
   takeTablet: 'tablet taken',
-  takeOutOfService: '1 out of service',
-  stopReplication: '2 position',
-  stopMysqld: '3 mysqld stopped',
-  copyFiles: '4 files copied',
-  startMysqld: '5 mysqld started',
-  rejoin: '6 in service',
+  takeOutOfService: 'out of service',
+  stopReplication: 'position',
+  stopMysqld: 'mysqld stopped',
+  copyFiles: 'files copied',
+  startMysqld: 'mysqld started',
+  rejoin: 'in service',
   publishBackup: 'published',
   findBackup: 'backup found',
   downloadFiles: 'files restored',
@@ -113,6 +113,22 @@ export const STEP_TITLES = {
 } as const
 
 export type StepName = keyof typeof STEP_TITLES
+
+/** The runbook's numbers of the six steps of a backup, so that talk about a run is precise. */
+const BACKUP_NUMBERS: Partial<Record<StepName, number>> = {
+  takeOutOfService: 1,
+  stopReplication: 2,
+  stopMysqld: 3,
+  copyFiles: 4,
+  startMysqld: 5,
+  rejoin: 6,
+}
+
+/** The title of a step in a run of that kind: `4 files copied`. */
+export function stepTitle(step: StepName, kind: string): string {
+  const number = kind === 'backup' ? BACKUP_NUMBERS[step] : undefined
+  return number === undefined ? STEP_TITLES[step] : `${number} ${STEP_TITLES[step]}`
+}
 
 /** How far a step is: the heartbeat of a long activity, and what `status` shows. Counters only. */
 export interface Progress {

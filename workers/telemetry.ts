@@ -29,7 +29,8 @@ export function installRuntime(log: Logger): void {
       debug: write('debug'),
       // The SDK reports each worker state as info; ours are enough.
       info: write('debug'),
-      warn: write('warn'),
+      // An agent's workers run activities only, and the SDK warns of each.
+      warn: (message, meta) => write(message.startsWith('No workflows registered') ? 'debug' : 'warn')(message, meta),
       error: write('error'),
       log: (level, message, meta) =>
         sdk[level === 'ERROR' ? 'error' : level === 'WARN' ? 'warn' : 'debug'](meta ?? {}, message),

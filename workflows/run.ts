@@ -15,8 +15,8 @@ import {
   type RunInput,
   type RunKind,
   type RunProgress,
-  STEP_TITLES,
   type StepName,
+  stepTitle,
 } from '../model/runs.ts'
 import { formatDuration } from '../model/units.ts'
 import { type Cause, causeOf, runFailure } from './failure.ts'
@@ -146,7 +146,9 @@ export class Run {
       const message = isCancellation(error) ? 'cancelled' : cause.message
       this.#progress.failure = { type: cause.type, message, step }
     } else {
-      this.#suppressed.push(`${STEP_TITLES[step]}: ${isCancellation(error) ? 'cancelled' : cause.message}`)
+      this.#suppressed.push(
+        `${stepTitle(step, this.#progress.kind)}: ${isCancellation(error) ? 'cancelled' : cause.message}`,
+      )
     }
     this.#show(null)
   }
@@ -174,12 +176,13 @@ export class Run {
   #show(current: RunProgress['current']): void {
     this.#progress.current = current
     const lines = this.#done.map(
-      (done) => `- ✓ ${STEP_TITLES[done.step]} ${formatDuration(done.seconds * 1000)} ${done.detail}`,
+      (done) =>
+        `- ✓ ${stepTitle(done.step, this.#progress.kind)} ${formatDuration(done.seconds * 1000)} ${done.detail}`,
     )
-    if (current !== null) lines.push(`- … **${STEP_TITLES[current.step]}** since ${current.since}`)
+    if (current !== null) lines.push(`- … **${stepTitle(current.step, this.#progress.kind)}** since ${current.since}`)
     if (this.#progress.failure !== null) {
       const { step, message } = this.#progress.failure
-      lines.push(`- ✗ ${step === null ? '' : STEP_TITLES[step]}: ${message}`)
+      lines.push(`- ✗ ${step === null ? '' : stepTitle(step, this.#progress.kind)}: ${message}`)
     }
     setCurrentDetails(
       [`${this.#progress.tablet} of ${this.#progress.shard}, run ${workflowInfo().runId}`, '', ...lines].join('\n'),

@@ -4,7 +4,6 @@ import type { RunView } from '../run-handle.ts'
 import type { RunStatus } from '../run-status.ts'
 import { formatElapsed } from './clock.ts'
 import { currentStep, renderPercent } from './progress.ts'
-import { stepTitle } from './steps.ts'
 import type { Column } from './table.ts'
 import { waitingOf } from './waiting.ts'
 
@@ -29,9 +28,7 @@ export function runRow(run: ShownRun): string[] {
   const current = currentStep(view)
   const progress = status.activity?.progress
   const step =
-    current === undefined
-      ? '-'
-      : `${stepTitle(current.step)}${progress === undefined ? '' : ` ${renderPercent(progress)}`}`
+    current === undefined ? '-' : `${current.title}${progress === undefined ? '' : ` ${renderPercent(progress)}`}`
   return [
     tabletOf(run),
     status.kind,

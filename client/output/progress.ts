@@ -1,16 +1,24 @@
-import type { Progress } from '../../model/runs.ts'
+import { type Progress, stepTitle } from '../../model/runs.ts'
 import { formatBytes, formatDuration } from '../../model/units.ts'
 import type { RunView } from '../run-handle.ts'
 import { formatElapsed } from './clock.ts'
-import { stepTitle } from './steps.ts'
+import { titleOf } from './steps.ts'
 import { renderWaiting, waitingOf } from './waiting.ts'
 
 /** The step under way in few words: `4 files copied 63%`; undefined between steps and after the end. */
-export function currentStep(view: RunView): { readonly step: string; readonly since: Date } | undefined {
+export function currentStep(
+  view: RunView,
+): { readonly step: string; readonly title: string; readonly since: Date } | undefined {
   const { progress, status } = view
-  if (progress?.current) return { step: progress.current.step, since: new Date(progress.current.since) }
+  if (progress?.current) {
+    const { step, since } = progress.current
+    return { step, title: stepTitle(step, progress.kind), since: new Date(since) }
+  }
   // Without an answer from control, the activity tells which step it is.
-  if (progress === undefined && status?.activity) return { step: status.activity.step, since: status.activity.since }
+  if (progress === undefined && status?.activity) {
+    const { step, since } = status.activity
+    return { step, title: titleOf(step, status.kind), since }
+  }
   return undefined
 }
 
@@ -20,7 +28,7 @@ export function renderCurrent(view: RunView): string | undefined {
   const current = currentStep(view)
   if (current === undefined) return waiting === undefined ? undefined : renderWaiting(waiting, view.at)
   const progress = view.status?.activity?.progress
-  const title = stepTitle(current.step).padEnd(17)
+  const title = current.title.padEnd(17)
   const elapsed = formatElapsed(current.since, view.at).padStart(6)
   if (waiting !== undefined) return `${title} ${elapsed}  ${renderWaiting(waiting, view.at)}`
   if (progress !== undefined) return `${title} ${renderPercent(progress).padStart(6)}  ${renderCounters(progress)}`

@@ -1,4 +1,4 @@
-import { type RunProgress, STEP_TITLES, type StepName } from '../../model/runs.ts'
+import { type RunProgress, STEP_TITLES, type StepName, stepTitle } from '../../model/runs.ts'
 import { formatDuration } from '../../model/units.ts'
 import { shortenPosition } from './position.ts'
 import type { Paint } from './terminal.ts'
@@ -22,11 +22,11 @@ export function shownSteps(progress: RunProgress): ShownStep[] {
   const { done, failure } = progress
   const steps = done
     .filter(({ step }) => !UNSHOWN.has(step))
-    .map(({ step, seconds, detail }) => ({ step, shown: showDone(step, seconds, detail) }))
+    .map(({ step, seconds, detail }) => ({ step, shown: showDone(stepTitle(step, progress.kind), seconds, detail) }))
   if (failure === null) return steps.map(({ shown }) => shown)
   const failed: ShownStep = {
     outcome: 'failed',
-    title: failure.step === null ? 'run' : STEP_TITLES[failure.step],
+    title: failure.step === null ? 'run' : stepTitle(failure.step, progress.kind),
     seconds: undefined,
     detail: failure.message.split('\n')[0] ?? '',
   }
@@ -42,9 +42,9 @@ export function renderStep({ outcome, title, seconds, detail }: ShownStep, paint
   return ` ${mark} ${title.padEnd(TITLE_WIDTH)} ${took.padStart(6)}  ${detail}`.trimEnd()
 }
 
-/** The title of a step, padded as in the list of steps; an unknown one as it is. */
-export function stepTitle(step: string): string {
-  return isStep(step) ? STEP_TITLES[step] : step
+/** The title of what may be a step: an activity that is none is shown by its own name. */
+export function titleOf(step: string, kind: string): string {
+  return isStep(step) ? stepTitle(step, kind) : step
 }
 
 function isStep(step: string): step is StepName {
@@ -57,7 +57,7 @@ function followsFailure(step: StepName, failed: StepName | null): boolean {
   return failed === 'copyFiles' && (step === 'startMysqld' || step === 'rejoin')
 }
 
-function showDone(step: StepName, seconds: number, detail: string): ShownStep {
+function showDone(title: string, seconds: number, detail: string): ShownStep {
   const shown = detail.startsWith('MySQL56/') ? shortenPosition(detail) : detail
-  return { outcome: 'done', title: STEP_TITLES[step], seconds, detail: shown }
+  return { outcome: 'done', title, seconds, detail: shown }
 }

@@ -63,7 +63,7 @@ describe('the end of a run that failed', () => {
 
   it('is shown with its step, what was done about it, and what to do next', () => {
     expect(renderFailure(describeFailure(failed(full)), paint)).toEqual([
-      'error StorageFull at 4 files copied: no space on /mnt/backups',
+      'error StorageFull at files copied: no space on /mnt/backups',
       '  then incomplete backup removed: too',
       '  The tablet is back in service: the run returned it.',
       '  Free some space.',
