@@ -161,6 +161,20 @@ describe('a swap refuses, and moves nothing, when', () => {
     })
   })
 
+  test.skipIf(NO_MOUNTS)(`an entry is a mount point itself${NO_MOUNTS ? ` (${NO_MOUNTS})` : ''}`, () =>
+    inScene(SHAPE, async (scene) => {
+      const database = join(scene.datadir, 'dropped')
+      await mount('-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', database)
+      try {
+        const message = expect.stringMatching(/dropped is on another file system/)
+        await expect(beginSwap(scene.plan)).rejects.toMatchObject({ type: 'Refused', message })
+      } finally {
+        await unmount(database)
+      }
+      await expectOldInPlace(scene)
+    }),
+  )
+
   test('the system tablespace is in use', () =>
     inScene(SHAPE, async (scene) => {
       await using _mysqld = await lockFile(scene.plan.systemTablespace)
