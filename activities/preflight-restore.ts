@@ -33,10 +33,7 @@ export async function preflightRestore(context: TabletContext, request: Request)
   if (held !== undefined)
     throw new TabletkeeperError('TabletBusy', `${driver.alias} is held by ${held.workflowId} (run ${held.runId})`)
   const state = await driver.describe()
-  const primary = await driver.primary()
-  if (primary.alias === driver.alias)
-    throw refused(context, `is the primary of ${driver.shard}`, 'Restore a replica, then fail over to it.')
-  await assertReplaceable(context, request, state, primary)
+  const primary = await assertReplaceable(context, request.kind, state)
   assertType(context, request)
   const warnings: Warning[] = request.backup.found ? [...request.backup.warnings] : []
   let dataBytes = 0
@@ -60,20 +57,26 @@ export async function preflightRestore(context: TabletContext, request: Request)
   return { type, backup: request.backup.found ? request.backup.backup : null, dataBytes, warnings }
 }
 
-/** The host decides what may be replaced (`agent.replaceData`), not whoever may start workflows. */
-async function assertReplaceable(
+/**
+ * The host decides what may be replaced (`agent.replaceData`), not whoever may start workflows.
+ * @param state observed before: what the tablet has executed by then, the primary has too
+ * @throws Refused
+ */
+export async function assertReplaceable(
   context: TabletContext,
-  request: Request,
+  kind: Request['kind'],
   state: TabletState,
-  primary: PrimaryView,
-): Promise<void> {
+): Promise<PrimaryView> {
   const { driver } = context.tablet
   const { replaceData } = context.config.agent
-  if (state.mysqld === 'empty') return
+  const primary = await driver.primary()
+  if (primary.alias === driver.alias)
+    throw refused(context, `is the primary of ${driver.shard}`, 'Restore a replica, then fail over to it.')
+  if (state.mysqld === 'empty') return primary
   if ((await emptiness(await driver.layout())) === 'foreign') {
     throw refused(context, 'has files in its data directory that are no MySQL data', 'Move them away.')
   }
-  if (request.kind === 'bootstrap')
+  if (kind === 'bootstrap')
     throw refused(context, 'has data: it is not bootstrapped', 'To replace them: tabletkeeper restore.')
   if (replaceData === 'never')
     throw refused(context, 'may not be replaced: agent.replaceData is never on its host', 'Change it there.')
@@ -84,7 +87,7 @@ async function assertReplaceable(
       throw refused(context, 'takes writes (read_only=OFF)', 'Only tablets that replicate are restored.')
     if (replicas > 0) throw refused(context, `has ${replicas} replicas connected`, 'Point them elsewhere first.')
   }
-  if (replaceData === 'always') return
+  if (replaceData === 'always') return primary
   if (state.mysqld === 'down') {
     throw refused(
       context,
@@ -100,6 +103,7 @@ async function assertReplaceable(
       'Save them, or set agent.replaceData: always on that host to lose them.',
     )
   }
+  return primary
 }
 
 /** A type that the configuration says is not overruled from afar. */

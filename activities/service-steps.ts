@@ -6,6 +6,7 @@ import { capturedSettingsSchema, setSuperReadOnly } from '../mysql/settings.ts'
 import { firstStartFile } from '../tablets/first-start.ts'
 import type { TabletActivities } from './contract.ts'
 import { assertReplica } from './preflight-backup.ts'
+import { assertReplaceable } from './preflight-restore.ts'
 import { type TabletContext, underLease } from './tablet-context.ts'
 
 type Steps = 'takeOutOfService' | 'stopReplication' | 'stopMysqld' | 'startMysqld' | 'rejoin'
@@ -59,6 +60,7 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
         await using connection = await driver.connect()
         // The configuration and the preflight may be older than a failover.
         if (step.lease.kind === 'backup') await assertReplica(context, state, connection)
+        else await assertReplaceable(context, 'restore', state)
         attempt.sign({ waitingFor: 'dirty pages to be written' })
         await reduceDirtyPages(connection, step.signal)
       } else if (step.lease.kind === 'restore' && !step.lease.mysqldRan) {
@@ -81,7 +83,7 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
       const { returnTo, captured } = step.lease
       if (returnTo === null)
         throw new TabletkeeperError('FenceBroken', `the data of ${driver.alias} are not proven yet`)
-      if (after === 'restore') await driver.configureReplication(step.signal)
+      if (after === 'restore') await driver.configureReplication(step.lease.overridden, step.signal)
       if (captured !== null) {
         const lost = await driver.applySettings(capturedSettingsSchema.parse(captured))
         if (lost.length > 0)

@@ -6,7 +6,9 @@ import { initializeInto } from '../mysql/initialize.ts'
 import { resetForRestore } from '../mysql/replication-source.ts'
 import { readServerState } from '../mysql/server-state.ts'
 import { prepareStaged } from '../mysql/staged-config.ts'
-import { beginSwap, commitSwap } from '../mysql/swap.ts'
+import { beginSwap, commitSwap, keepSwapped, type SwapPlan } from '../mysql/swap.ts'
+import { readJournal } from '../mysql/swap-journal.ts'
+import { recoverSwap } from '../mysql/swap-recovery.ts'
 import { backupDirectory } from '../storage/backup-key.ts'
 import { readEntry } from '../storage/catalogue.ts'
 import { discardStaged, makeStagingRoots, swapPlan } from '../tablets/staging.ts'
@@ -45,7 +47,8 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
           attempt.sign(progress)
         },
       })
-      await prepareStaged(roots.Data, layout)
+      const { overridden } = await prepareStaged(roots.Data, layout)
+      await step.update({ overridden })
       return { dataBytes: bytes }
     }),
 
@@ -55,34 +58,49 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
       await discardStaged(layout, step.lease.token)
       const roots = await makeStagingRoots(layout, step.lease.token)
       await initializeInto(driver.config.mysql.mysqld, layout, roots)
-      await prepareStaged(roots.Data, layout)
+      const { overridden } = await prepareStaged(roots.Data, layout)
+      await step.update({ overridden })
     }),
 
     swapData: underLease(context, 'swapData', async (step) => {
-      await beginSwap(swapPlan(await driver.layout(), step.lease.token))
+      const plan = swapPlan(await driver.layout(), step.lease.token)
+      await undoHalfSwap(plan)
+      await beginSwap(plan)
     }),
 
     confirmRestore: underLease(context, 'confirmRestore', async (step, { position, type }) => {
       const expected = position === null ? GtidSet.EMPTY : parsePosition(position)
       await using connection = await driver.connect()
       const { gtidExecuted } = await readServerState(connection)
-      // An attempt that was repeated finds the reset done; replication has not run in between.
-      if (!gtidExecuted.equals(expected)) {
+      // An attempt that was repeated may find the reset begun or done; replication has not run in between.
+      const isBeingReset = step.lease.proven && gtidExecuted.isEmpty
+      if (!isBeingReset && !gtidExecuted.equals(expected)) {
         throw new TabletkeeperError(
           'CorruptBackup',
           `the restored data of ${driver.alias} stand at ${positionOf(gtidExecuted)}, the backup says ${position ?? 'nothing executed'}`,
           { hint: 'The old data come back. Restore another backup.' },
         )
       }
+      await step.update({ proven: true })
       await resetForRestore(connection, expected)
-      if (step.lease.kind === 'bootstrap' && (type === 'REPLICA' || type === 'RDONLY')) await context.keepType(type)
       await step.update({ returnTo: type })
     }),
 
     dropReplaced: underLease(context, 'dropReplaced', async (step) => {
-      // From here a return keeps the new data, and their mysqld must run.
-      await step.update({ mysqldRan: true, captured: null })
-      await commitSwap((await driver.layout()).datadir, step.lease.token)
+      const { kind, returnTo, token } = step.lease
+      const { datadir } = await driver.layout()
+      if (kind === 'bootstrap' && (returnTo === 'REPLICA' || returnTo === 'RDONLY')) await context.keepType(returnTo)
+      // From here a return keeps the new data, and their mysqld must run. In this order: old data that come back are as they were.
+      await keepSwapped(datadir, token)
+      await step.update({ mysqldRan: true })
+      await commitSwap(datadir, token)
     }),
   }
+}
+
+/** What an attempt that died in mid-swap has moved goes back first: the staged data are whole then, and can be swapped in again. */
+async function undoHalfSwap({ roots: [data], run }: SwapPlan): Promise<void> {
+  if (data === undefined) return
+  const journal = await readJournal(data.directory)
+  if (journal?.run === run && journal.phase === 'swapping') await recoverSwap(data.directory)
 }

@@ -51,6 +51,10 @@ const leaseSchema = z.strictObject({
       takenAt: z.iso.datetime(),
     })
     .nullable(),
+  /** Of a restore: what the host had persisted for variables that hold other values until its data have started once (mysql/staged-config.ts). */
+  overridden: z.record(z.string(), z.string()),
+  /** Of a restore: the data that were swapped in stood at the backup's position; what may be missing of the proof is to reset their history. */
+  proven: z.boolean(),
   /** The log sequence number of the proven clean stop. */
   stoppedAt: z.string().regex(/^\d+$/).nullable(),
 })

@@ -20,7 +20,7 @@ export interface StagedIdentity {
   readonly serverUuid: string
   readonly serverId: number
   /**
-   * Values that the host had persisted itself for variables which hold other ones for the first start (`liftFirstStart` resets those).
+   * Values that the host had persisted itself for variables which hold other ones for the first start (`liftFirstStart` gives those back).
    */
   readonly overridden: Readonly<Record<string, string>>
 }

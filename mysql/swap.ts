@@ -28,6 +28,7 @@ import { type Move, moveAway, moveIn } from './swap-moves.ts'
  *   committed   committed   new in R, old being deleted                rolls forward: deletes what is left of the old
  *
  *   idle --beginSwap--> swapping --all moved--> swapped --commitSwap--> committed --all deleted--> idle
+ *   swapped --keepSwapped--> committed
  *   swapping, swapped --recoverSwap--> (moves back; the journal stays as it is until all is done) --> idle
  *
  * The journal is written before the first move of a phase, and removed after the last, so that half-done work always has one. Nothing of the
@@ -91,17 +92,31 @@ export async function beginSwap(plan: SwapPlan, files: SwapFiles = realSwapFiles
 }
 
 /**
- * Ends a swap: from here the new data stay, and the old ones are deleted. Does nothing when no swap is under way.
+ * Decides a swap: from here the new data stay, whatever happens. `commitSwap` does it too, and deletes the old ones. Does nothing when
+ * no swap is under way.
  * @throws Refused when the swap that is under way is another run's, or half done
  */
-export async function commitSwap(datadir: string, run: string, files: SwapFiles = realSwapFiles): Promise<void> {
+export async function keepSwapped(
+  datadir: string,
+  run: string,
+  files: SwapFiles = realSwapFiles,
+): Promise<SwapJournal | undefined> {
   const journal = await readJournal(datadir)
-  if (!journal) return
+  if (!journal) return undefined
   if (journal.run !== run)
     throw refused(`the swap under way is run ${journal.run}'s, not ${run}'s`, 'Recover it first.')
   if (journal.phase === 'swapping') throw refused(`the swap of run ${run} is half done`, 'Recover it first.')
   if (journal.phase === 'swapped') await writeJournal({ ...journal, phase: 'committed' }, files)
-  await deleteReplaced(journal, files)
+  return journal
+}
+
+/**
+ * Ends a swap: from here the new data stay, and the old ones are deleted. Does nothing when no swap is under way.
+ * @throws Refused as `keepSwapped`
+ */
+export async function commitSwap(datadir: string, run: string, files: SwapFiles = realSwapFiles): Promise<void> {
+  const journal = await keepSwapped(datadir, run, files)
+  if (journal) await deleteReplaced(journal, files)
 }
 
 /** The last part of a committed swap: deletes the old data, and then the journal. */

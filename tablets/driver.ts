@@ -53,8 +53,11 @@ export interface TabletDriver {
   /** Gives client sessions `timeout` to leave, then ends those that stay. */
   drain(timeout: Milliseconds, signal: AbortSignal): Promise<{ readonly killed: number }>
   stopReplication(signal: AbortSignal): Promise<void>
-  /** Gives restored data, which know no source or another's, the present primary as theirs, and lets them forget how they were started. */
-  configureReplication(signal: AbortSignal): Promise<void>
+  /**
+   * Gives restored data, which know no source or another's, the present primary as theirs, and lets them forget how they were started.
+   * @param overridden what the host had persisted itself of that (`prepareStaged`)
+   */
+  configureReplication(overridden: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>
   /** Replicates from the present primary: moves the source when it changed, then starts both threads and sees them run. */
   startReplication(signal: AbortSignal): Promise<void>
   /** Waits until at most `maxLag` behind the primary; after `timeout` says how far behind it still is. */

@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { type AdminLogin, createAdminUserStatements } from '../mysql/grants.ts'
-import { giveToOwner, privateFolder } from '../mysql/private-folder.ts'
+import { giveToOwner, privateFolder, privateFolderPath } from '../mysql/private-folder.ts'
 import type { TabletDriver } from './driver.ts'
 
 /** A file of statements for one start of mysqld; removed when disposed. */
@@ -27,10 +27,20 @@ export async function firstStartFile(driver: TabletDriver): Promise<FirstStartFi
     'SET GLOBAL super_read_only = ON',
   ]
   const { datadir } = await driver.layout()
-  const path = join(await privateFolder(datadir), 'first-start.sql')
+  await privateFolder(datadir)
+  const path = firstStartPath(datadir)
   await writeFile(path, statements.map((statement) => `${statement.replaceAll('\n', ' ')};\n`).join(''), {
     mode: 0o600,
   })
   await giveToOwner(datadir, path)
   return { path, [Symbol.asyncDispose]: () => rm(path, { force: true }) }
+}
+
+/** Removes the file that an agent which died in mid-start has left. */
+export async function removeFirstStartFile(driver: TabletDriver): Promise<void> {
+  await rm(firstStartPath((await driver.layout()).datadir), { force: true })
+}
+
+function firstStartPath(datadir: string): string {
+  return join(privateFolderPath(datadir), 'first-start.sql')
 }

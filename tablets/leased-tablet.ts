@@ -101,6 +101,8 @@ export class LeasedTablet {
         touched: now,
         outOfServiceSince: null,
         reading: null,
+        overridden: {},
+        proven: false,
         stoppedAt: null,
         ...request,
       }

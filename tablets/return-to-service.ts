@@ -6,6 +6,7 @@ import type { ServiceType } from '../model/tablet-type.ts'
 import { capturedSettingsSchema } from '../mysql/settings.ts'
 import { readJournal } from '../mysql/swap-journal.ts'
 import { recoverSwap } from '../mysql/swap-recovery.ts'
+import { removeFirstStartFile } from './first-start.ts'
 import type { LeasedTablet, StepContext } from './leased-tablet.ts'
 import { recordReturn } from './return-record.ts'
 import { settleMysqld } from './settle-mysqld.ts'
@@ -48,6 +49,7 @@ export async function returnToService(tablet: LeasedTablet, request: ReturnReque
     await settleMysqld(tablet.driver, context.signal, request.onWait)
     await undoSwap(tablet, context, note)
     await discardStaged(await tablet.driver.layout(), context.lease.token)
+    await removeFirstStartFile(tablet.driver)
     const lag = context.lease.mysqldRan ? await runAgain(tablet, context, request, note) : null
     if (context.lease.returnTo !== null) {
       await tablet.setType(context, context.lease.returnTo)
@@ -69,7 +71,8 @@ async function undoSwap(tablet: LeasedTablet, context: StepContext, note: (detai
   const layout = await tablet.driver.layout()
   const journal = await readJournal(layout.datadir)
   if (journal === undefined) return
-  if (journal.phase !== 'committed' && (await tablet.driver.describe()).mysqld === 'up') {
+  if (journal.phase === 'committed') await context.update({ mysqldRan: true })
+  else if ((await tablet.driver.describe()).mysqld === 'up') {
     await tablet.driver.stopMysqld(context.signal)
     note('mysqld stopped, to put the old data back')
   }

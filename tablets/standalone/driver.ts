@@ -93,13 +93,13 @@ export class StandaloneDriver implements TabletDriver {
     await stopReplication(connection, { signal })
   }
 
-  async configureReplication(signal: AbortSignal): Promise<void> {
+  async configureReplication(overridden: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
     const { host, port } = await this.primary()
     const { user } = this.config.mysql.replication
     const password = await replicationPassword(this.config)
     await using connection = await this.connect()
     await pointReplication(connection, { host, port, user, password }, 'whole', { signal })
-    await liftFirstStart(connection, this.config.mysql)
+    await liftFirstStart(connection, this.config.mysql, overridden)
   }
 
   async startReplication(signal: AbortSignal): Promise<void> {
