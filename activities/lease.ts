@@ -13,10 +13,7 @@ export function leaseActivities(
   const { driver } = tablet
   return {
     takeTablet: onTablet(context, async (attempt, { kind }) => {
-      const state = await driver.describe().catch((error: unknown) => {
-        if (kind === 'backup') throw error
-        return { mysqld: 'down' } as const
-      })
+      const state = await driver.describe()
       if (kind === 'bootstrap' && state.mysqld !== 'empty') {
         throw new TabletkeeperError('Refused', `${driver.alias} has data: it is not bootstrapped`, {
           hint: 'Nothing was changed. To replace its data: tabletkeeper restore.',
