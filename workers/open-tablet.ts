@@ -33,7 +33,8 @@ export async function openTablet(
 ): Promise<OpenTablet> {
   const peers = [...(config.shards.get(own.shard)?.values() ?? [])].filter((peer) => peer.alias !== own.alias)
   let kept: ReplicaType | undefined
-  const driver = new StandaloneDriver(own, peers, () => forced ?? own.type ?? kept ?? 'REPLICA')
+  const configured = forced === undefined ? own : { ...own, type: forced }
+  const driver = new StandaloneDriver(configured, peers, () => configured.type ?? kept ?? 'REPLICA')
   const { datadir } = await driver.layout()
   await mkdir(datadir, { recursive: true, mode: 0o750 })
   const folder = await privateFolder(datadir)
