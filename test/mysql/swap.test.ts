@@ -8,6 +8,7 @@ import { beginSwap, commitSwap, discardStaging } from '../../mysql/swap.ts'
 import { replacedFolder, stagingFolder } from '../../mysql/swap-folders.ts'
 import { journalPath } from '../../mysql/swap-journal.ts'
 import { recoverSwap } from '../../mysql/swap-recovery.ts'
+import { mount, NO_MOUNTS, unmount } from '../storage/mounts.ts'
 import { CrashingFiles, type CrashPoint, crashes } from './crashing-files.ts'
 import { arrangeScene, RUN, type Scene, type SceneShape } from './swap-scene.ts'
 
