@@ -44,6 +44,7 @@ export function judgeServing(
     return no(type, `replication does not run (IO ${replication.ioRunning}, SQL ${replication.sqlRunning})${error}`)
   }
   if (seen.lagSeconds === null) return no(type, 'lag is unknown: the primary cannot be asked')
-  if (seen.lagSeconds * 1000 > maxLag) return no(type, `lag ${seen.lagSeconds}s is more than ${formatDuration(maxLag)}`)
+  if (seen.lagSeconds * 1000 > maxLag)
+    return no(type, `lag ${seen.lagSeconds}s is more than backup.maxLag, ${formatDuration(maxLag)}`)
   return { serving: true, type, lagSeconds: seen.lagSeconds, reason: `replicates, lag ${seen.lagSeconds}s` }
 }
