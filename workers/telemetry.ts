@@ -1,4 +1,4 @@
-import { Runtime } from '@temporalio/worker'
+import { type LogLevel, Runtime } from '@temporalio/worker'
 import pino, { type Logger } from 'pino'
 
 /** The structured log of a process: one JSON line per event on stderr, since stdout is for data. */
@@ -14,27 +14,48 @@ export function createLog(
 
 let installed = false
 
-/** Sends what Temporal's SDK has to say into the same log: that of the first worker in this process. */
+type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error'
+
+/** The SDK tells of an outage at each retry of each poll: dozens of lines in a few seconds. */
+const OUTAGE_TOLD_EVERY = 60_000
+
+/** Sends what Temporal's SDK has to say, its native part included, into the same log: that of the first worker in this process. */
 export function installRuntime(log: Logger): void {
   if (installed) return
   installed = true
   const sdk = log.child({ event: 'temporal' })
-  const write =
-    (level: 'trace' | 'debug' | 'info' | 'warn' | 'error') =>
-    (message: string, meta?: object): void =>
-      sdk[level](meta ?? {}, message)
+  let outageToldAt = 0
+  const write = (level: Level, message: string, meta: object = {}): void => {
+    if (message.startsWith('gRPC call ')) {
+      const isDue = Date.now() - outageToldAt >= OUTAGE_TOLD_EVERY
+      if (isDue) outageToldAt = Date.now()
+      sdk[isDue ? level : 'debug'](meta, `Temporal does not answer: ${message}`)
+    } else if (message.startsWith('No workflows registered')) {
+      // An agent's workers run activities only, and the SDK warns of each.
+      sdk.debug(meta, message)
+    } else {
+      // The SDK reports each worker state as info; ours are enough.
+      sdk[level === 'info' ? 'debug' : level](meta, message)
+    }
+  }
   Runtime.install({
     logger: {
-      trace: write('trace'),
-      debug: write('debug'),
-      // The SDK reports each worker state as info; ours are enough.
-      info: write('debug'),
-      // An agent's workers run activities only, and the SDK warns of each.
-      warn: (message, meta) => write(message.startsWith('No workflows registered') ? 'debug' : 'warn')(message, meta),
-      error: write('error'),
-      log: (level, message, meta) =>
-        sdk[level === 'ERROR' ? 'error' : level === 'WARN' ? 'warn' : 'debug'](meta ?? {}, message),
+      trace: (message, meta) => write('trace', message, meta),
+      debug: (message, meta) => write('debug', message, meta),
+      info: (message, meta) => write('info', message, meta),
+      warn: (message, meta) => write('warn', message, meta),
+      error: (message, meta) => write('error', message, meta),
+      log: (level, message, meta) => write(LEVELS[level], message, meta),
     },
+    telemetryOptions: { logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } } },
     shutdownSignals: [],
   })
+}
+
+const LEVELS: Readonly<Record<LogLevel, Level>> = {
+  TRACE: 'trace',
+  DEBUG: 'debug',
+  INFO: 'info',
+  WARN: 'warn',
+  ERROR: 'error',
 }
