@@ -46,9 +46,9 @@ export async function expectNothingLeft(tablet: SampleTablet): Promise<void> {
   }
 }
 
-/** The tablet serves the data of a restore, which know nothing of how they came. */
-export async function expectRestored(world: World, tablet: SampleTablet, before: Standing): Promise<void> {
-  await expectServing(world, tablet)
+/** `health` is the URL of the tablet's health endpoint, where an agent other than the world's runs. The tablet serves the data of a restore, which know nothing of how they came. */
+export async function expectRestored(world: World, tablet: SampleTablet, before: Standing, health?: string) {
+  await expectServing(world, tablet, health)
   const now = await standingOf(tablet)
   expect(now.serverId).not.toBe(before.serverId)
   expect(now).toEqual({
@@ -59,30 +59,24 @@ export async function expectRestored(world: World, tablet: SampleTablet, before:
 }
 
 /** The tablet serves the data that it had before, as before. */
-export async function expectOldData(world: World, tablet: SampleTablet, before: Standing): Promise<void> {
-  await expectServing(world, tablet)
+export async function expectOldData(world: World, tablet: SampleTablet, before: Standing, health?: string) {
+  await expectServing(world, tablet, health)
   expect(await standingOf(tablet)).toEqual(before)
 }
 
-/** The tablet serves one or the other. */
-export async function expectOldOrRestored(world: World, tablet: SampleTablet, before: Standing): Promise<void> {
-  const { serverId } = await standingOf(tablet)
-  await (serverId === before.serverId ? expectOldData : expectRestored)(world, tablet, before)
-}
-
-async function expectServing(world: World, tablet: SampleTablet): Promise<void> {
+async function expectServing(world: World, tablet: SampleTablet, health = world.health(tablet.alias)): Promise<void> {
   await expectInService(world, tablet)
   await expectNothingLeft(tablet)
   await eventually(
-    () => healthOf(world, tablet),
+    () => healthAt(health),
     ({ status }) => status === 200,
   )
 }
 
-/** What the health endpoint answers; status 0 when nobody does. */
-export async function healthOf(world: World, tablet: SampleTablet): Promise<{ status: number; text: string }> {
+/** What a health endpoint answers; status 0 when nobody does. */
+export async function healthAt(url: string): Promise<{ readonly status: number; readonly text: string }> {
   try {
-    const response = await fetch(world.health(tablet.alias))
+    const response = await fetch(url)
     return { status: response.status, text: await response.text() }
   } catch (error) {
     return { status: 0, text: String(error) }

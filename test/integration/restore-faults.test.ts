@@ -1,0 +1,140 @@
+import { ApplicationFailure } from '@temporalio/common'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { RunHandle } from '../../client/run-handle.ts'
+import type { RestoreResult } from '../../model/runs.ts'
+import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import { eventually } from './assertions.ts'
+import { type Fault, withFaults } from './faults.ts'
+import { expectOldData, expectRestored, failureOf, type Standing, standingOf, startRestore } from './restored.ts'
+import { startWorld, type World } from './world.ts'
+
+const STEPS = [
+  'takeOutOfService',
+  'stopMysqld',
+  'downloadFiles',
+  'swapData',
+  'startMysqld',
+  'confirmRestore',
+  'rejoin',
+  'dropReplaced',
+] as const
+const MOMENTS = STEPS.flatMap((step) => [['before', step] as const, ['after', step] as const])
+
+// Restores wait more than they work, so that those of several tablets run at once.
+describe('whatever ends a restore, its tablet serves the old data or the new, whole', { timeout: 110_000 }, () => {
+  let world: World
+  let free: SampleTablet[]
+
+  beforeAll(async () => {
+    world = await startWorld({ replicas: 3 })
+    await world.startControl()
+    free = [...world.shard.replicas]
+    const [first] = free
+    if (first === undefined) throw new Error('the shard has no replica')
+    const agent = await world.startAgent(first.alias)
+    await (await world.keeper.backup(world.input(first.alias))).result()
+    await agent.stop()
+  })
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]()
+  })
+
+  interface Scene {
+    readonly tablet: SampleTablet
+    readonly before: Standing
+    readonly run: RunHandle<RestoreResult>
+  }
+
+  /** Restores a tablet that no other test has, with an agent that has `faults` and runs until `check` is done. */
+  async function restoring(faults: (tablet: SampleTablet) => Fault[], check: (scene: Scene) => Promise<void>) {
+    const tablet = await eventually(
+      async () => free.pop(),
+      (taken) => taken !== undefined,
+      100_000,
+    )
+    if (tablet === undefined) throw new Error('no tablet is free')
+    const before = await standingOf(tablet)
+    const agent = await world.startAgent(tablet.alias, { interceptors: withFaults(...faults(tablet)) })
+    try {
+      await check({ tablet, before, run: await startRestore(world, tablet) })
+    } finally {
+      await agent.stop()
+      free.push(tablet)
+    }
+  }
+
+  test.concurrent.for(MOMENTS)('a failure %s it is at step %s', async ([when, step]) => {
+    const happens = () => {
+      throw ApplicationFailure.nonRetryable(`made to fail ${when} ${step}`, 'MysqldFailed')
+    }
+    await restoring(
+      () => [{ at: step, when, happens }],
+      async ({ tablet, before, run }) => {
+        const message = `made to fail ${when} ${step}`
+        expect(await failureOf(run)).toMatchObject({ type: 'MysqldFailed', message, step, returnedBy: 'workflow' })
+        const isDecided = step === 'dropReplaced' && when === 'after'
+        await (isDecided ? expectRestored : expectOldData)(world, tablet, before)
+      },
+    )
+  })
+
+  test.concurrent('a termination after the swap', async () => {
+    let run: RunHandle<RestoreResult> | undefined
+    const happens = async () => {
+      const handle = world.client.workflow.getHandle(run?.workflowId ?? '', run?.runId)
+      await handle.terminate('impatient')
+      await eventually(
+        async () => (await handle.describe()).status.name,
+        (status) => status === 'TERMINATED',
+      )
+    }
+    await restoring(
+      () => [{ at: 'confirmRestore', when: 'before', happens }],
+      async (scene) => {
+        run = scene.run
+        expect(await failureOf(scene.run)).toMatchObject({ type: 'Terminated' })
+        await expectOldData(world, scene.tablet, scene.before)
+      },
+    )
+  })
+
+  test.concurrent.for([
+    ['downloadFiles', 'gives the old data back'],
+    ['startMysqld', 'goes on to its end, which is nearer'],
+  ] as const)('a cancellation during step %s, which %s', async ([step]) => {
+    let run: RunHandle<RestoreResult> | undefined
+    const isCancelled = Promise.withResolvers<void>()
+    const happens = async () => {
+      await eventually(
+        async () => run,
+        (started) => started !== undefined,
+      )
+      await run?.cancel()
+      isCancelled.resolve()
+    }
+    await restoring(
+      () => [{ at: step, when: 'before', happens }],
+      async (scene) => {
+        run = scene.run
+        await isCancelled.promise
+        if (step === 'downloadFiles') {
+          expect(await failureOf(scene.run)).toMatchObject({ type: 'Cancelled' })
+          await expectOldData(world, scene.tablet, scene.before)
+        } else {
+          await scene.run.result()
+          await expectRestored(world, scene.tablet, scene.before)
+        }
+      },
+    )
+  })
+
+  test.concurrent('a mysqld that is killed on the new data', async () => {
+    await restoring(
+      (tablet) => [{ at: 'rejoin', when: 'before', happens: () => tablet.kill() }],
+      async ({ tablet, before, run }) => {
+        expect(await failureOf(run)).toMatchObject({ type: 'MysqldFailed', step: 'rejoin', returnedBy: 'workflow' })
+        await expectOldData(world, tablet, before)
+      },
+    )
+  })
+})
