@@ -28,8 +28,9 @@ export async function checkFrequency(
   }
   try {
     const interval = await shortestInterval(keeper, shard)
+    const newest = await newestPosition(store, shard)
     const { verdict, message, hint } = judgeFrequency({
-      newestPosition: await newestPosition(store, shard),
+      newestPosition: newest,
       primaryPurged: parsePosition(known.primaryPurged ?? ''),
       binlogRetentionSeconds: known.binlogRetentionSeconds ?? 0,
       ...(interval === undefined ? {} : { scheduleIntervalSeconds: interval }),
@@ -39,7 +40,8 @@ export async function checkFrequency(
       verdict,
       subject: shard,
       message: `${message}${scheduled}`,
-      hint: verdict === 'OK' ? hint : withCommand(hint, shard),
+      // A WARN about a shard that has backups is about how often they are made: one more would not help.
+      hint: verdict === 'FAILED' || (verdict === 'WARN' && newest === undefined) ? withCommand(hint, shard) : hint,
     }
   } catch (error) {
     return failedCheck(shard, error)

@@ -46,11 +46,14 @@ async function* checksOf(config: Config): AsyncGenerator<Check> {
     yield temporal
     // Everything else goes through control.
     if (temporal.verdict === 'FAILED') return
-    yield await checkStorage(keeper)
+    const storage = await checkStorage(keeper)
+    yield storage
     const asked = await askTablets(keeper, tablets)
     yield* checkAgents(asked)
     const reports = asked.flatMap(({ answer }) => ('report' in answer ? [answer.report] : []))
     for (const report of reports) yield* checkTablet(report)
+    // Nobody can tell what is in a storage that cannot be used; least of all that there is no backup.
+    if (storage.verdict === 'FAILED') return
     const store = await openStore(config.storage)
     for (const shard of config.shards.keys()) {
       yield await checkFrequency(

@@ -35,6 +35,7 @@ export async function restore(context: CommandContext, alias: string, options: R
   const { announceDetached, watchRun } = await import('../watch.ts')
   await using keeper = await Tabletkeeper.connect()
   const report = await keeper.inspect({ shard: tablet.shard, tablet: tablet.alias })
+  assertNoPrimary(tablet, report)
   const lookup = await lookUpIfReachable(store, tablet.shard, wanted, report.version)
   for (const line of renderRestorePlan(tablet, lookup, report)) terminal.note(line)
   if (options.dryRun) return showPlan(context, tablet, lookup, report)
@@ -49,6 +50,14 @@ export async function restore(context: CommandContext, alias: string, options: R
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   })
   return options.detach ? announceDetached(context, 'restore', run) : await watchRun(context, 'restore', run)
+}
+
+/** The agent refuses it too; here, before a plan is shown that makes no sense, and before anybody is asked. */
+function assertNoPrimary({ alias, shard }: TabletConfig, { primary }: TabletReport): void {
+  if (primary !== alias) return
+  throw new TabletkeeperError('Refused', `${alias} is the primary of ${shard}`, {
+    hint: 'Nothing was changed. Restore a replica, then fail over to it.',
+  })
 }
 
 function parseWanted({ backup, before }: RestoreOptions): WantedBackup {

@@ -96,7 +96,7 @@ async function showRun(
     terminal.data(renderStep(step, paint))
   const current = outcome === undefined ? renderCurrent(view) : undefined
   if (current !== undefined) terminal.data(` … ${current}`)
-  if (outcome === undefined) for (const note of runNotes({ status, view, report: undefined })) terminal.data(note)
+  if (outcome === undefined) for (const note of runNotes({ status, view })) terminal.data(note)
   if (outcome?.result)
     for (const line of [renderOutcome(outcome.result, paint), ...renderWarnings(outcome.result.warnings, paint)])
       terminal.data(line)

@@ -38,15 +38,16 @@ export function runRow(run: ShownRun): string[] {
   ]
 }
 
-/** What the person may want to know beyond the row: for how long the tablet is away, and what to type. */
-export function runNotes({ view }: ShownRun): string[] {
+/** What the person may want to know beyond the row: for how long the tablet is away, and what to type; the run's id is in it. */
+export function runNotes({ status, view }: Pick<ShownRun, 'status' | 'view'>): string[] {
   const since = view.progress === undefined ? undefined : outOfServiceSince(view.progress, view.at)
   const hint = waitingOf(view)?.hint
   const parts = [
     ...(since === undefined ? [] : [`out of service ${formatElapsed(since, view.at)}.`]),
     ...(hint === undefined ? [] : [hint]),
+    ...(hint?.includes(status.workflowId) ? [] : [`To stop it: tabletkeeper cancel ${status.workflowId}`]),
   ]
-  return parts.length === 0 ? [] : [`  ${parts.join(' ')}`]
+  return [`  ${parts.join(' ')}`]
 }
 
 /** The run's tablet; its own id where neither control nor the memo names it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { outOfServiceSince, runRow } from '../../client/output/open-runs.ts'
+import { outOfServiceSince, runNotes, runRow } from '../../client/output/open-runs.ts'
 import { shortenPosition } from '../../client/output/position.ts'
 import { formatAmounts, renderCounters, renderCurrent } from '../../client/output/progress.ts'
 import { RunDisplay } from '../../client/output/run-view.ts'
@@ -173,6 +173,20 @@ describe('the state of a run in the list', () => {
   it('does not cry WAITING for a step that takes its time', () => {
     const status = aStatus({ activity: anActivity({ step: 'rejoin', waitingFor: 'replication to run' }) })
     expect(state(undefined, aView({ status }))).toBe('running, waits for replication to run')
+  })
+})
+
+describe('what is said below a run in the list', () => {
+  it('names the run, so that somebody can stop it', () => {
+    expect(runNotes({ status: aStatus(), view: aView() })).toEqual([`  To stop it: tabletkeeper cancel ${RUN_ID}`])
+  })
+
+  it('names it once where the hint does already', () => {
+    const activity = anActivity({ state: 'waiting for a worker', queue: 'tabletkeeper.zone1-0000000101', since: at(0) })
+    const status = aStatus({ activity })
+    const [note] = runNotes({ status, view: aView({ at: at(60), status }) })
+    expect(note).toContain(`Host gone: tabletkeeper abandon ${RUN_ID} --host-lost`)
+    expect(note).not.toContain('To stop it')
   })
 })
 
