@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RunHandle } from '../../client/run-handle.ts'
 import type { RestoreResult } from '../../model/runs.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
-import { type AgentProcess, startAgentProcess } from './agent-process.ts'
+import { type CrashingAgent, startCrashingAgent } from './crashing-agent.ts'
 import { expectOldData, expectRestored, type Standing, standingOf, startRestore } from './restored.ts'
 import { startWorld, type World } from './world.ts'
 
@@ -54,14 +54,14 @@ describe('an agent that is killed in the middle of a restore', { timeout: 100_00
     check: (run: RunHandle<RestoreResult>, before: Standing, health: string) => Promise<void>,
   ): Promise<void> {
     const before = await standingOf(tablet)
-    const agent = await startAgentProcess(world, tablet)
-    let next: AgentProcess | undefined
+    const agent = await startCrashingAgent(world, tablet)
+    let next: CrashingAgent | undefined
     try {
       const run = await startRestore(world, tablet)
       await reached(tablet, isReached)
       await agent.kill()
       await meanwhile(run)
-      next = await startAgentProcess(world, tablet)
+      next = await startCrashingAgent(world, tablet)
       await check(run, before, next.health)
     } finally {
       await agent.kill()
