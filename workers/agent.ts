@@ -15,7 +15,6 @@ import { Reconciler, type RunState } from './reconciler.ts'
 import { endInterruptedStep, runStateOf } from './run-state.ts'
 import { serveHealth } from './serving.ts'
 import { bootstrapEmptyTablet } from './starting-restore.ts'
-import { installRuntime } from './telemetry.ts'
 import { linkToTemporal, type TemporalLink } from './temporal.ts'
 
 export interface AgentOptions {
@@ -38,7 +37,6 @@ export interface AgentOptions {
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, signal, log } = options
-  installRuntime(log)
   const opened = await openTablets(options)
   const stopping = new AbortController()
   let link: TemporalLink | undefined

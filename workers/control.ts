@@ -5,7 +5,6 @@ import type { Config } from '../model/config.ts'
 import { CONTROL_QUEUE } from '../model/runs.ts'
 import { openStore } from '../storage/kinds.ts'
 import { registerSearchAttributes } from './register-search-attributes.ts'
-import { installRuntime } from './telemetry.ts'
 import { linkToTemporal } from './temporal.ts'
 import { workflowCode } from './workflow-code.ts'
 
@@ -25,9 +24,13 @@ const FAIL_INSTEAD_OF_BLOCKING = { '*': ['NondeterminismError', 'Error'] }
 
 /** Runs workflows, and activities that need only storage, until aborted. */
 export async function runControl({ config, signal, log, onReady }: ControlOptions): Promise<void> {
-  installRuntime(log)
   const store = await openStore(config.storage)
-  const { connection, namespace, client } = await linkToTemporal(signal, log)
+  const link = await linkToTemporal(signal, log).catch((error: unknown) => {
+    if (signal.aborted) return undefined
+    throw error
+  })
+  if (link === undefined) return
+  const { connection, namespace, client } = link
   await registerSearchAttributes(client, namespace, log)
   const worker = await Worker.create({
     connection,

@@ -4,6 +4,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig'
 import { NativeConnection } from '@temporalio/worker'
 import type { Logger } from 'pino'
 import { messageOf } from '../model/errors.ts'
+import { installRuntime } from './telemetry.ts'
 
 /** A worker's connection and its namespace. */
 export interface TemporalLink {
@@ -14,6 +15,8 @@ export interface TemporalLink {
 
 /** Connects to Temporal as its environment says (TEMPORAL_ADDRESS, profiles), waiting for a server that is not there yet, for ever. */
 export async function linkToTemporal(signal: AbortSignal, log: Logger): Promise<TemporalLink> {
+  // Not before: what is installed ends with the last connection, and keeps a process alive that never had one.
+  installRuntime(log)
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig()
   for (let attempt = 0; ; attempt += 1) {
     signal.throwIfAborted()
