@@ -12,7 +12,7 @@ import { openStore } from '../storage/kinds.ts'
 import { machineId } from './machine-id.ts'
 import { type OpenTablet, openTablet } from './open-tablet.ts'
 import { Reconciler, type RunState } from './reconciler.ts'
-import { endInterruptedStep, runStateOf } from './run-state.ts'
+import { endInterruptedSteps, runStateOf } from './run-state.ts'
 import { serveHealth } from './serving.ts'
 import { bootstrapEmptyTablet } from './starting-restore.ts'
 import { linkToTemporal, type TemporalLink } from './temporal.ts'
@@ -75,13 +75,15 @@ async function pollUntilAborted(
   const workers = await Promise.all(
     opened.map(async (open) => {
       const { tablet, lag, keepType } = open
-      await endInterruptedStep(link.client, await tablet.lease(), tablet.log)
+      const taskQueue = agentQueue(tablet.driver.alias)
+      const lease = await tablet.lease()
+      if (lease !== undefined) await endInterruptedSteps(link.client, taskQueue, lease, tablet.log)
       const workflowGone = (): void => reconcilers.get(open)?.kick()
       const context = { tablet, config, store, lag, log: tablet.log, machineId: machine, workflowGone, keepType }
       return await Worker.create({
         connection: link.connection,
         namespace: link.namespace,
-        taskQueue: agentQueue(tablet.driver.alias),
+        taskQueue,
         activities: { ...activitiesOf(context) },
         ...(options.interceptors === undefined ? {} : { interceptors: options.interceptors }),
         // A return to service never waits behind a copy; idle polls cost the server, and there is one worker for each tablet.

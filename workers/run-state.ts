@@ -4,13 +4,17 @@ import { messageOf } from '../model/errors.ts'
 import type { Lease } from '../model/lease.ts'
 import type { RunState } from './reconciler.ts'
 
+/** A server that hangs must not keep the reconciler from what it can do without it. */
+const ANSWER_LIMIT = 5_000
+
 /**
  * Asks Temporal whether the run that holds a lease is still open: by run id, since a reset or a restart under the same workflow id is
  * another run. A run that the server does not know (deleted, or its database lost) is closed.
  */
 export async function runStateOf(client: Client, lease: Lease, log: Logger): Promise<RunState> {
   try {
-    const description = await inNamespaceOf(client, lease).workflow.getHandle(lease.workflowId, lease.runId).describe()
+    const { workflow } = inNamespaceOf(client, lease)
+    const description = await withinLimit(workflow.getHandle(lease.workflowId, lease.runId).describe())
     return description.status.name === 'RUNNING' ? 'open' : 'closed'
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'closed'
@@ -22,24 +26,40 @@ export async function runStateOf(client: Client, lease: Lease, log: Logger): Pro
   }
 }
 
+/** Value of temporal.api.enums.v1.PendingActivityState. */
+const STARTED = 2
+
 /**
- * Tells Temporal that the step in the lease ended with the agent that died in it, so that its retry comes at once and not when the
- * heartbeat times out.
+ * Tells Temporal that what the run with this lease waits for ended with the agent that died at it, so that it is tried again at once and
+ * not when its heartbeat times out. To be called by the tablet's only agent, before it takes tasks: whatever is at work then is not.
  */
-export async function endInterruptedStep(client: Client, lease: Lease | undefined, log: Logger): Promise<void> {
-  if (lease?.step == null || lease.state === 'returning') return
-  const { workflowId, runId, step } = lease
+export async function endInterruptedSteps(client: Client, queue: string, lease: Lease, log: Logger): Promise<void> {
+  const { workflowId, runId } = lease
   try {
-    await inNamespaceOf(client, lease).activity.fail(
-      { workflowId, runId, activityId: step.activityId },
-      ApplicationFailure.retryable(`the agent ended in mid-step ${step.name}`, 'AgentRestarted'),
-    )
-    log.info(
-      { event: 'interrupted', workflowId, step: step.name },
-      `step ${step.name} was interrupted: its retry is asked for now`,
-    )
+    const { workflow, activity } = inNamespaceOf(client, lease)
+    const { raw } = await withinLimit(workflow.getHandle(workflowId, runId).describe())
+    for (const { activityId, activityType, activityOptions, state } of raw.pendingActivities ?? []) {
+      if (state !== STARTED || activityOptions?.taskQueue?.name !== queue || !activityId) continue
+      const step = activityType?.name ?? activityId
+      await activity.fail(
+        { workflowId, runId, activityId },
+        ApplicationFailure.retryable(`the agent ended in mid-step ${step}`, 'AgentRestarted'),
+      )
+      log.info({ event: 'interrupted', workflowId, step }, `step ${step} was interrupted: its retry is asked for now`)
+    }
   } catch (error) {
-    log.debug({ event: 'interrupted', err: error }, `step ${step.name} is no longer waited for: ${messageOf(error)}`)
+    log.debug({ event: 'interrupted', err: error }, `run ${runId} waits for its heartbeat: ${messageOf(error)}`)
+  }
+}
+
+/** Rejects when there is no answer in time; a deadline of the call itself would hold for each of the SDK's retries. */
+async function withinLimit<T>(answer: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`no answer within ${ANSWER_LIMIT / 1000} s`)), ANSWER_LIMIT)
+  try {
+    return await Promise.race([answer, late.promise])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
