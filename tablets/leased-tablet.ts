@@ -59,6 +59,7 @@ export class LeasedTablet {
   readonly #file: LeaseFile
   readonly #stopLimit: number
   #running: Running | undefined
+  #isReturning = false
   #gate: Promise<unknown> = Promise.resolve()
   #rewriting: Promise<unknown> = Promise.resolve()
 
@@ -81,7 +82,7 @@ export class LeasedTablet {
 
   /** Whether a step or a return acts on the tablet in this process right now. */
   get busy(): boolean {
-    return this.#running !== undefined
+    return this.#running !== undefined || this.#isReturning
   }
 
   /**
@@ -201,7 +202,7 @@ export class LeasedTablet {
       await change({})
       await this.#stopRunning()
       let lease = await change({ step: null })
-      const result = await act({
+      const context: StepContext = {
         signal,
         get lease() {
           return lease
@@ -210,6 +211,10 @@ export class LeasedTablet {
           lease = await change(what)
           return lease
         },
+      }
+      this.#isReturning = true
+      const result = await act(context).finally(() => {
+        this.#isReturning = false
       })
       await this.#file.remove()
       return result

@@ -54,7 +54,7 @@ export async function openTablet(
 }
 
 async function lockAlone(folder: string, own: TabletConfig): Promise<FileLock> {
-  const path = join(folder, 'agent.lock')
+  const path = join(folder, LOCK)
   await (await open(path, 'a', 0o600)).close()
   const lock = await lockFile(path)
   if (lock === undefined) {
@@ -63,6 +63,14 @@ async function lockAlone(folder: string, own: TabletConfig): Promise<FileLock> {
     })
   }
   return lock
+}
+
+const LOCK = 'agent.lock'
+
+/** Who looks after the tablet of this private folder, or did so last. */
+export async function lastAgent(folder: string): Promise<{ readonly alias: string; readonly pid: string } | undefined> {
+  const [, alias, pid] = /^(\S+) (\d+)\n$/.exec(await readFile(join(folder, LOCK), 'utf8').catch(() => '')) ?? []
+  return alias === undefined || pid === undefined ? undefined : { alias, pid }
 }
 
 function parseType(text: string): ReplicaType | undefined {

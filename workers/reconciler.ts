@@ -1,4 +1,4 @@
-import { access, rm } from 'node:fs/promises'
+import { access, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../model/config.ts'
@@ -23,10 +23,11 @@ export interface ReconcilerOptions {
  * Sees to it that no tablet stays out of service because nobody is left who would return it. It returns a tablet when
  *
  * - a person asked for it (`tabletkeeper agent return`);
+ * - its return was begun, and nobody is at it: the agent died meanwhile, or what it needed was not there;
  * - the run that holds it is closed without having released it: terminated, reset, deleted, timed out;
  * - no step has been at work for `deadManTimeout`, whatever Temporal says: it may be down, or the run stuck.
  *
- * It needs Temporal for the second rule only.
+ * It needs Temporal for the third rule only.
  */
 export class Reconciler {
   readonly #open: OpenTablet
@@ -70,18 +71,27 @@ export class Reconciler {
       () => true,
       () => false,
     )
+    if (asked) return await this.#returnFor(request, signal)
     const lease = await tablet.lease()
-    if (asked) await this.#return('person', 'a person asked for it', () => true, signal)
-    else if (lease !== undefined) {
-      const reason = await this.#reason(lease)
-      if (reason !== undefined) await this.#return('reconciler', reason, (found) => found.token === lease.token, signal)
+    const reason = lease && (await this.#reason(lease))
+    if (reason !== undefined) await this.#return('reconciler', reason, (found) => found.token === lease?.token, signal)
+  }
+
+  /** The person who made the request reads in it why the return was not possible yet. */
+  async #returnFor(request: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#return('person', 'a person asked for it', () => true, signal)
+    } catch (error) {
+      await writeFile(request, messageOf(error), { flag: 'r+' }).catch(() => undefined)
+      throw error
     }
-    if (asked) await rm(request, { force: true })
+    await rm(request, { force: true })
   }
 
   async #reason(lease: Lease): Promise<string | undefined> {
     const { tablet } = this.#open
     const { deadManTimeout } = this.#options.config.agent
+    if (!tablet.busy && lease.state === 'returning') return 'its return to service was interrupted'
     if (!tablet.busy && Date.now() - Date.parse(lease.touched) > deadManTimeout) {
       return `no step was at work for ${formatDuration(deadManTimeout)}`
     }
@@ -104,5 +114,8 @@ export class Reconciler {
   }
 }
 
-/** The file in a tablet's private folder by which a person asks a running agent to return the tablet. */
+/**
+ * The file in a tablet's private folder by which a person asks a running agent to return the tablet. It is gone when that is done, and
+ * until then holds why the last try failed.
+ */
 export const RETURN_REQUEST = 'return-requested'

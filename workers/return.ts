@@ -1,16 +1,16 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { TabletAlias } from '../model/alias.ts'
 import { type Config, findTablet } from '../model/config.ts'
-import { isError } from '../model/errors.ts'
+import { isError, TabletkeeperError } from '../model/errors.ts'
 import { readServerLayout } from '../mysql/my-cnf.ts'
-import { privateFolder } from '../mysql/private-folder.ts'
+import { privateFolderPath } from '../mysql/private-folder.ts'
 import { LeaseFile } from '../tablets/lease-file.ts'
 import { lastReturn } from '../tablets/return-record.ts'
 import { type ReturnOutcome, returnToService } from '../tablets/return-to-service.ts'
-import { openTablet } from './open-tablet.ts'
+import { lastAgent, openTablet } from './open-tablet.ts'
 import { RETURN_REQUEST } from './reconciler.ts'
 
 export interface ReturnTabletOptions {
@@ -23,11 +23,23 @@ export interface ReturnTabletOptions {
 /**
  * Returns a tablet of this host to service for a person, Temporal or not: by asking the agent that looks after it, or, when none runs,
  * itself.
- * @throws whatever `returnToService` throws; the lease stays then
+ * @throws Refused when the data directory of this host is another tablet's; whatever `returnToService` throws, and the lease stays then
  */
 export async function returnTablet(options: ReturnTabletOptions): Promise<ReturnOutcome> {
   const { config, alias, log, onWait } = options
   const own = findTablet(config, alias)
+  const { datadir } = await readServerLayout(own.mysql.mysqld, own.mysql.defaultsFile)
+  const folder = privateFolderPath(datadir)
+  const agent = await lastAgent(folder)
+  if (agent !== undefined && agent.alias !== alias) {
+    throw new TabletkeeperError(
+      'Refused',
+      `${datadir} on this host is the data directory of ${agent.alias}, not of ${alias}`,
+      {
+        hint: `Nothing was changed. Type it on ${own.host}, the host of ${alias}.`,
+      },
+    )
+  }
   try {
     const open = await openTablet(config, own, undefined, log)
     try {
@@ -44,8 +56,7 @@ export async function returnTablet(options: ReturnTabletOptions): Promise<Return
   } catch (error) {
     if (!isError(error, 'TabletBusy')) throw error
   }
-  const { datadir } = await readServerLayout(own.mysql.mysqld, own.mysql.defaultsFile)
-  return await askAgent(await privateFolder(datadir), onWait)
+  return await askAgent(folder, onWait)
 }
 
 /** The agent sees the request within seconds, acts by its own rules, and leaves its record when the tablet serves again. */
@@ -54,10 +65,16 @@ async function askAgent(folder: string, onWait?: (waitingFor: string) => void): 
   const lease = await leaseFile.read()
   if (lease === undefined) return { outcome: 'nothing to do', type: null, lagSeconds: null, details: [] }
   const request = join(folder, RETURN_REQUEST)
-  await writeFile(request, `${new Date().toISOString()}\n`, { mode: 0o600 })
+  await writeFile(request, '', { mode: 0o600 })
   try {
     onWait?.('the agent of this host to return the tablet')
-    while ((await leaseFile.read())?.token === lease.token) await delay(250)
+    let failure = ''
+    while ((await leaseFile.read())?.token === lease.token) {
+      const last = await readFile(request, 'utf8').catch(() => failure)
+      if (last !== failure) onWait?.(`the agent to try again, since ${last}`)
+      failure = last
+      await delay(250)
+    }
   } finally {
     await rm(request, { force: true })
   }

@@ -11,7 +11,11 @@ export async function agentReturn(context: CommandContext, alias: string): Promi
     import('../../workers/return.ts'),
     import('../../workers/telemetry.ts'),
   ])
-  const onWait = (waitingFor: string): void => terminal.note(`waiting for ${waitingFor}`)
+  let told = ''
+  const onWait = (waitingFor: string): void => {
+    if (waitingFor !== told) terminal.note(`waiting for ${waitingFor}`)
+    told = waitingFor
+  }
   const returned = await returnTablet({ config, alias: tablet.alias, log: createLog('tabletkeeper', 'warn'), onWait })
   const { outcome, type, lagSeconds, details } = returned
   if (json) {
