@@ -20,12 +20,15 @@ export interface CrashingAgent {
   stop(): Promise<void>
 }
 
-/** Starts the agent of one tablet; ready when it polls. */
-export async function startCrashingAgent(world: World, tablet: SampleTablet): Promise<CrashingAgent> {
+/** An agent that needs seconds to copy even a sample. */
+export const SLOW = QUICK.replace('{', '{ level: 19, concurrency: 1,')
+
+/** Starts the agent of one tablet, `yaml` added to its configuration; ready when it polls. */
+export async function startCrashingAgent(world: World, tablet: SampleTablet, yaml = QUICK): Promise<CrashingAgent> {
   const port = await freePort()
   const config = join(world.directory, `agent-${port}.yaml`)
   const log = join(world.directory, `agent-${port}.log`)
-  await writeFile(config, `${world.shard.configText({ storageRoot: world.storageRoot, listenPort: port })}\n${QUICK}\n`)
+  await writeFile(config, `${world.shard.configText({ storageRoot: world.storageRoot, listenPort: port })}\n${yaml}\n`)
   const child = await spawned(['agent', '--tablet', tablet.alias, '--config', config], world, log)
   const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
     if (child.exitCode !== null || child.signalCode !== null) return

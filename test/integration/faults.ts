@@ -37,3 +37,21 @@ export function withFaults(...faults: Fault[]): WorkerInterceptors {
     ],
   }
 }
+
+/** A place in an activity where the first that gets there waits until it is let on. */
+export interface Gate {
+  readonly fault: Fault
+  /** Resolves when an activity waits here. */
+  readonly reached: Promise<void>
+  open(): void
+}
+
+export function gateAt(at: string, when: Fault['when'] = 'before'): Gate {
+  const reached = Promise.withResolvers<void>()
+  const opened = Promise.withResolvers<void>()
+  const happens = async (): Promise<void> => {
+    reached.resolve()
+    await opened.promise
+  }
+  return { fault: { at, when, happens }, reached: reached.promise, open: opened.resolve }
+}

@@ -1,0 +1,101 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { TabletAlias } from '../../model/alias.ts'
+import { freePort } from '../../sandbox/free-port.ts'
+import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import { startCli } from '../client/command-line.ts'
+import { expectInService } from './assertions.ts'
+import { type CrashingAgent, SLOW, startCrashingAgent } from './crashing-agent.ts'
+import { awaitReturned, awaitStep, leaseOf, startBackup, terminate } from './held-tablet.ts'
+import { runKeeper } from './keeper-command.ts'
+import { QUICK, startWorld, type World } from './world.ts'
+
+let world: World
+let replica: SampleTablet
+let alias: TabletAlias
+const processes: CrashingAgent[] = []
+
+beforeAll(async () => {
+  world = await startWorld()
+  await world.startControl()
+  const [first] = world.shard.replicas
+  if (first === undefined) throw new Error('the shard has no replica')
+  replica = first
+  alias = first.alias
+})
+afterEach(async () => {
+  await Promise.all(processes.splice(0).map((one) => one.kill()))
+})
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+})
+
+async function startProcess(yaml?: string): Promise<CrashingAgent> {
+  const agent = await startCrashingAgent(world, replica, yaml)
+  processes.push(agent)
+  return agent
+}
+
+const SIX = ['takeOutOfService', 'stopReplication', 'stopMysqld', 'copyFiles', 'startMysqld', 'rejoin'] as const
+
+describe('an agent that is killed', () => {
+  test.each(SIX)('in step %s and started again: the run resumes at once and completes', async (step) => {
+    const agent = await startProcess(step === 'copyFiles' ? SLOW : QUICK)
+    const run = await startBackup(world, alias)
+    await awaitStep(replica, step)
+    await agent.kill()
+    const killedAt = Date.now()
+    await startProcess()
+    const { backup } = await run.result()
+    // The heartbeat of the killed one would have timed out after a minute.
+    expect(Date.now() - killedAt).toBeLessThan(40_000)
+    expect(await world.stored()).toContainEqual({ name: backup, complete: true })
+    await expectInService(world, replica)
+  })
+
+  test('in mid-copy, its run terminated meanwhile: the next one returns the tablet within seconds', async () => {
+    const agent = await startProcess(SLOW)
+    const run = await startBackup(world, alias)
+    await awaitStep(replica, 'copyFiles')
+    await agent.kill()
+    await terminate(world, run)
+    expect(await leaseOf(replica)).toMatchObject({ runId: run.runId, type: 'BACKUP' })
+    const startedAt = Date.now()
+    await startProcess()
+    await awaitReturned(replica)
+    expect(Date.now() - startedAt).toBeLessThan(20_000)
+    await expectInService(world, replica)
+  })
+})
+
+describe('a return that failed or was interrupted', () => {
+  test('is finished by the next agent as soon as it can be, without Temporal', async () => {
+    const agent = await startProcess(SLOW)
+    const run = await startBackup(world, alias)
+    await awaitStep(replica, 'copyFiles')
+    await agent.kill()
+    await world.shard.primary.stop()
+    try {
+      expect(await runKeeper(world, 'agent', 'return', alias)).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining(`no tablet of ${world.shard.shard} takes writes`),
+      })
+    } finally {
+      await world.shard.primary.start()
+    }
+    expect(await leaseOf(replica)).toMatchObject({ runId: run.runId, state: 'returning' })
+
+    const config = join(world.directory, 'no-temporal.yaml')
+    await writeFile(config, world.shard.configText({ ...world, listenPort: await freePort() }))
+    const next = startCli(['agent', '--tablet', alias, '--config', config], { TEMPORAL_ADDRESS: '127.0.0.1:1' })
+    try {
+      await awaitReturned(replica)
+      await expectInService(world, replica)
+    } finally {
+      next.child.kill('SIGTERM')
+    }
+    expect((await next.ended).status).toBe(0)
+    await terminate(world, run)
+  })
+})

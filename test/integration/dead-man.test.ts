@@ -1,0 +1,116 @@
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { TabletAlias } from '../../model/alias.ts'
+import type { Config } from '../../model/config.ts'
+import type { Milliseconds } from '../../model/units.ts'
+import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import { startTemporal, type TemporalServer } from '../../sandbox/temporal-server.ts'
+import { eventually, expectInService } from './assertions.ts'
+import { type Fault, gateAt, withFaults } from './faults.ts'
+import { askHealth, openClient } from './health.ts'
+import { awaitReturned, startBackup, terminate } from './held-tablet.ts'
+import { type Running, startWorld, type World } from './world.ts'
+
+let world: World
+let replica: SampleTablet
+let alias: TabletAlias
+let control: Running
+let temporalAgain: TemporalServer | undefined
+const agents: Running[] = []
+
+beforeAll(async () => {
+  world = await startWorld()
+  control = await world.startControl()
+  const [first] = world.shard.replicas
+  if (first === undefined) throw new Error('the shard has no replica')
+  replica = first
+  alias = first.alias
+})
+afterEach(async () => {
+  await Promise.all(agents.splice(0).map((one) => one.stop()))
+})
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+  await temporalAgain?.stop()
+})
+
+/** The tablet is back, and load balancers hear of it. */
+async function awaitServed(): Promise<void> {
+  await awaitReturned(replica)
+  await expectInService(world, replica)
+  await eventually(
+    () => askHealth(world, alias),
+    ({ status }) => status === 200,
+  )
+}
+
+describe("the dead man's timeout returns a tablet on which no step is at work", () => {
+  const DEAD_MAN = 2_000 as Milliseconds
+
+  async function startDeadManAgent(backup: Partial<Config['backup']>, ...faults: Fault[]): Promise<void> {
+    const config = world.config()
+    const impatient = {
+      ...config,
+      backup: { ...config.backup, ...backup },
+      agent: { ...config.agent, deadManTimeout: DEAD_MAN },
+    }
+    agents.push(await world.startAgent(alias, { config: impatient, interceptors: withFaults(...faults) }))
+  }
+
+  test('though its run is open: no control runs', async () => {
+    const stopped = gateAt('stopMysqld', 'after')
+    await startDeadManAgent({}, stopped.fault)
+    const run = await startBackup(world, alias)
+    await stopped.reached
+    await control.stop()
+    stopped.open()
+    await awaitReturned(replica)
+    await expectInService(world, replica)
+    expect((await run.status()).state).toBe('running')
+    control = await world.startControl()
+    await expect(run.result()).rejects.toMatchObject({ type: 'FenceBroken', returnedBy: 'reconciler' })
+    await expectInService(world, replica)
+  })
+
+  test('but not while a step is at work for longer than that', async () => {
+    const drainTimeout = (2.5 * DEAD_MAN) as Milliseconds
+    await startDeadManAgent({ drainTimeout })
+    const client = await openClient(world, replica)
+    const run = await startBackup(world, alias)
+    await run.result()
+    await client.lastAnswer
+    const { done } = await run.progress()
+    expect(done.find(({ step }) => step === 'takeOutOfService')?.seconds).toBeGreaterThan(drainTimeout / 1000)
+    await expectInService(world, replica)
+  })
+
+  test('though Temporal answers nothing', async () => {
+    const stopped = gateAt('stopMysqld', 'after')
+    await startDeadManAgent({}, stopped.fault)
+    const run = await startBackup(world, alias)
+    await stopped.reached
+    process.kill(world.temporal.pid, 'SIGSTOP')
+    try {
+      await awaitServed()
+    } finally {
+      process.kill(world.temporal.pid, 'SIGCONT')
+      stopped.open()
+    }
+    await expect(run.result()).rejects.toMatchObject({ type: 'FenceBroken', returnedBy: 'reconciler' })
+    await expectInService(world, replica)
+  })
+
+  test('though Temporal is down', async () => {
+    const stopped = gateAt('stopMysqld', 'after')
+    await startDeadManAgent({}, stopped.fault)
+    const run = await startBackup(world, alias)
+    await stopped.reached
+    await world.temporal.kill()
+    await awaitServed()
+    const port = Number(world.temporal.address.split(':')[1])
+    temporalAgain = await startTemporal({ directory: join(world.directory, 'temporal'), port })
+    stopped.open()
+    await terminate(world, run)
+    await expectInService(world, replica)
+  })
+})
