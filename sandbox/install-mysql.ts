@@ -3,7 +3,7 @@ import { join, relative } from 'node:path'
 import { TabletkeeperError } from '../model/errors.ts'
 import { unpackFromSid } from './private-apt.ts'
 
-const PROGRAMS = ['mysql', 'mysqlbinlog']
+const PROGRAMS = ['mysql', 'mysqladmin', 'mysqlbinlog']
 const PACKAGES = ['mysql-server-core', 'mysql-client-core']
 /** Only `mysqld_safe` and the like need Perl. */
 const NOT_NEEDED = /^(perl|libperl|libgdbm|libdb)/

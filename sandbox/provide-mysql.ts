@@ -35,7 +35,7 @@ export async function provideMysql(): Promise<ProvidedMysql> {
     if (typeof judged !== 'string') return judged
     process.stderr.write(`${onPath} is not used: ${judged}\n`)
   }
-  const mysqld = join(await cached('mysql', announceAndInstall), 'bin', 'mysqld')
+  const mysqld = join(await cached('mysql-with-admin', announceAndInstall), 'bin', 'mysqld')
   const judged = await judge(mysqld)
   if (typeof judged !== 'string') return judged
   throw new TabletkeeperError('NotFound', `${mysqld} cannot be used: ${judged}`, {
