@@ -10,7 +10,7 @@ export interface ReplicationAccount {
 
 /** Creates the account with which replicas read from `primary`; the statement replicates like any other. */
 export async function createReplicationAccount(
-  primary: SampleTablet,
+  primary: Pick<SampleTablet, 'query'>,
   { user, password }: ReplicationAccount,
 ): Promise<void> {
   await primary.query('CREATE USER ? IDENTIFIED BY ?', [user, password])
@@ -36,7 +36,10 @@ export async function replicateFrom(
  * Waits until `replica` has executed every transaction that `primary` has executed now.
  * @throws ReplicationFailed after a minute, with what the replica says
  */
-export async function awaitReplicated(replica: SampleTablet, primary: SampleTablet): Promise<void> {
+export async function awaitReplicated(
+  replica: Pick<SampleTablet, 'alias' | 'query'>,
+  primary: Pick<SampleTablet, 'query'>,
+): Promise<void> {
   const [executed] = await primary.query<{ gtids: string }>('SELECT @@global.gtid_executed AS gtids')
   const [row] = await replica.query<{ timedOut: number }>('SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS timedOut', [
     executed?.gtids ?? '',

@@ -99,7 +99,7 @@ const TABLES: readonly SampleTable[] = [
  * @param megabytes size on disk of all rows together, about
  */
 export async function loadSampleData(connection: Connection, megabytes: number): Promise<void> {
-  await connection.query(`CREATE DATABASE ${SAMPLE_DATABASE}`)
+  await connection.query(`CREATE DATABASE IF NOT EXISTS ${SAMPLE_DATABASE}`)
   await connection.query(`USE ${SAMPLE_DATABASE}`)
   await connection.query(`SET SESSION cte_max_recursion_depth = ${ROWS_AT_ONCE}`)
   for (const { name, definition, row, rowBytes, share } of TABLES) {

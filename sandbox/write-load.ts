@@ -11,7 +11,7 @@ export interface WriteLoad {
 const BETWEEN = 5
 
 /** Starts writing to the sample data of `primary`: inserts, updates and deletes. */
-export async function startWriteLoad(primary: SampleTablet): Promise<WriteLoad> {
+export async function startWriteLoad(primary: Pick<SampleTablet, 'connect'>): Promise<WriteLoad> {
   const connection = await primary.connect()
   let stopped = false
   const written = write().finally(() => connection.destroy())
