@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: ['test/real/**'],
     environment: 'node',
     globalSetup: ['test/provide-servers.ts'],
     // Real servers on a small machine: two files at once, and time for a mysqld to start, stop and catch up.
