@@ -58,10 +58,13 @@ async function lockAlone(folder: string, own: TabletConfig): Promise<FileLock> {
   await (await open(path, 'a', 0o600)).close()
   const lock = await lockFile(path)
   if (lock === undefined) {
-    throw new TabletkeeperError('TabletBusy', `another agent on this host looks after ${own.alias}`, {
-      hint: `Stop it first; ${path} is locked by it.`,
+    const holder = await lastAgent(folder)
+    const { alias, pid } = holder ?? { alias: own.alias, pid: 'unknown' }
+    throw new TabletkeeperError('TabletBusy', `another agent on this host (pid ${pid}) looks after ${alias}`, {
+      hint: `Nothing was changed. Stop that one first: it has locked ${path}.`,
     })
   }
+  await writeFile(path, `${own.alias} ${process.pid}\n`)
   return lock
 }
 
