@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { parseDuration } from '../model/units.ts'
 import { VERSION } from '../model/version.ts'
 import type { AbandonOptions } from './commands/abandon.ts'
 import type { AgentOptions } from './commands/agent.ts'
@@ -47,6 +48,7 @@ function defineBackups(program: Command, act: Act): void {
   json(detach(program.command('backup').alias('Backup').argument('<alias|keyspace/shard>')))
     .description('back up one tablet; of a shard, the replica with the least lag')
     .addOption(concurrency())
+    .addOption(agentTimeout())
     .action((target: string, options: BackupOptions, command: Command) =>
       act(command.optsWithGlobals(), async (context) =>
         (await import('./commands/backup.ts')).backup(context, target, options),
@@ -57,6 +59,7 @@ function defineBackups(program: Command, act: Act): void {
     .option('--backup <name>', 'this backup instead of the latest')
     .option('--before <time>', 'the latest that was taken before this time (RFC 3339)')
     .addOption(concurrency())
+    .addOption(agentTimeout())
     .option('--yes', 'do not ask')
     .option('--dry-run', 'stop after the plan')
     .option('--offline', 'only say which backup it would be; needs storage alone')
@@ -69,6 +72,7 @@ function defineBackups(program: Command, act: Act): void {
     .description('bring up a new tablet of a shard: from its latest backup, or empty when there is none')
     .option('--type <replica|rdonly>', 'what it is for; default: its configuration')
     .addOption(concurrency())
+    .addOption(agentTimeout())
     .action((alias: string, options: BootstrapOptions, command: Command) =>
       act(command.optsWithGlobals(), async (context) =>
         (await import('./commands/bootstrap.ts')).bootstrap(context, alias, options),
@@ -233,6 +237,19 @@ function detach(command: Command): Command {
 
 function vitess(command: Command): Command {
   return VITESS_FLAGS.reduce((extended, [flag, description]) => extended.option(flag, description), command)
+}
+
+function agentTimeout(): Option {
+  return new Option('--agent-timeout <duration>', "how long to wait for the tablet's agent; default: 1m").argParser(
+    (text) => {
+      try {
+        parseDuration(text)
+        return text
+      } catch {
+        throw new InvalidArgumentError('It is a duration: 10s, 5m.')
+      }
+    },
+  )
 }
 
 function concurrency(): Option {

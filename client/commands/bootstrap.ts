@@ -6,13 +6,14 @@ import { type CommandContext, tabletNamed } from './command.ts'
 export interface BootstrapOptions {
   readonly type?: string
   readonly concurrency?: number
+  readonly agentTimeout?: string
   readonly detach?: boolean
 }
 
 /** `tabletkeeper bootstrap <alias> [--type replica|rdonly]` */
 export async function bootstrap(context: CommandContext, alias: string, options: BootstrapOptions): Promise<number> {
   const { terminal } = context
-  const { concurrency, detach } = options
+  const { concurrency, agentTimeout, detach } = options
   const type = parseReplicaType(options.type)
   const { tablet } = await tabletNamed(context, alias)
   await using keeper = await Tabletkeeper.connect()
@@ -21,6 +22,7 @@ export async function bootstrap(context: CommandContext, alias: string, options:
     tablet: tablet.alias,
     ...(type === undefined ? {} : { type }),
     ...(concurrency === undefined ? {} : { concurrency }),
+    ...(agentTimeout === undefined ? {} : { agentTimeout }),
   })
   if (detach) return announceDetached(context, 'bootstrap', run)
   terminal.note(terminal.notePaint.strong(`${tablet.shard}: ${tablet.alias} (${tablet.host}) joins`))

@@ -17,6 +17,7 @@ export interface RestoreOptions {
   readonly backup?: string
   readonly before?: string
   readonly concurrency?: number
+  readonly agentTimeout?: string
   readonly yes?: boolean
   readonly dryRun?: boolean
   readonly offline?: boolean
@@ -48,6 +49,7 @@ export async function restore(context: CommandContext, alias: string, options: R
     // What the plan has shown is what is restored, whatever was added to storage meanwhile.
     ...('untold' in lookup ? inputOf(wanted) : { backup: lookup.name }),
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+    ...(options.agentTimeout === undefined ? {} : { agentTimeout: options.agentTimeout }),
   })
   return options.detach ? announceDetached(context, 'restore', run) : await watchRun(context, 'restore', run)
 }
