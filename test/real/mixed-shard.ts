@@ -34,6 +34,8 @@ export interface MixedShard extends AsyncDisposable {
   readonly kept: SampleTablet
   readonly keeper: Tabletkeeper
   manifest(backup: string): Promise<Manifest>
+  /** What a MANIFEST says, of an incremental backup too. */
+  rawManifest(backup: string): Promise<Readonly<Record<string, unknown>>>
 }
 
 export async function startMixedShard(): Promise<MixedShard> {
@@ -89,6 +91,7 @@ export async function startMixedShard(): Promise<MixedShard> {
   const keeper = await Tabletkeeper.connect()
   started.use(keeper)
 
+  const manifestText = (backup: string) => readFile(join(storageRoot, SHARD, backup, 'MANIFEST'), 'utf8')
   const running = started.move()
   return {
     vitess,
@@ -97,10 +100,8 @@ export async function startMixedShard(): Promise<MixedShard> {
     kept,
     keeper,
     manifest: async (backup) =>
-      parseManifest(await readFile(join(storageRoot, SHARD, backup, 'MANIFEST'), 'utf8'), {
-        shard: SHARD,
-        backup: parseBackupName(backup).name,
-      }),
+      parseManifest(await manifestText(backup), { shard: SHARD, backup: parseBackupName(backup).name }),
+    rawManifest: async (backup) => JSON.parse(await manifestText(backup)),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }

@@ -30,14 +30,19 @@ describe('stock Vitess 24 and tabletkeeper restore what the other backed up', ()
     await expectRestored(kept, backup)
   })
 
-  test('vttablet restores a backup that tabletkeeper made, by RestoreFromBackup', async () => {
-    const { vitess, replica } = world
+  test('vttablet restores a backup that tabletkeeper made, by RestoreFromBackup; a prepared XA transaction is in it', async () => {
+    const { vitess, primary, kept, replica } = world
+    await prepareTransaction()
+    await awaitReplicated(kept, primary)
     const backup = await backUpByTabletkeeper()
-    expect((await vitess.vtctl('GetBackups', SHARD)).trim().split('\n').at(-1)).toBe(backup)
+    expect(await newestBackup()).toBe(backup)
     const load = await startWriteLoad(world.primary)
     await vitess.vtctl('RestoreFromBackup', replica.alias)
     await load.stop()
     await expectServedByVitess(replica)
+    await expectRestored(replica, backup)
+    expect(await replica.query('XA RECOVER')).toMatchObject([{ data: 'waiting' }])
+    await primary.query("XA COMMIT 'waiting'")
     await expectRestored(replica, backup)
   })
 
@@ -51,11 +56,16 @@ describe('stock Vitess 24 and tabletkeeper restore what the other backed up', ()
     await added.stop()
   })
 
-  test('tabletkeeper restores a backup that vttablet made with zstd', async () => {
+  test.each([
+    ['zstd', ['--compression-engine-name', 'zstd']],
+    ['lz4', ['--compression-engine-name', 'lz4']],
+    ['pgzip', ['--compression-engine-name', 'pgzip']],
+    ['no compression', ['--backup-storage-compress=false']],
+  ])('tabletkeeper restores a backup that vttablet made with %s', async (engine, flags) => {
     const { keeper, kept, replica } = world
-    await replica.startVttablet(['--compression-engine-name', 'zstd'])
+    await replica.startVttablet(flags)
     await expectServedByVitess(replica)
-    const backup = await backUpByVitess('zstd')
+    const backup = await backUpByVitess(engine)
     const load = await startWriteLoad(world.primary)
     const run = await keeper.restore({ shard: SHARD, tablet: kept.alias })
     expect(await run.result()).toMatchObject({ backup, type: 'REPLICA' })
@@ -63,15 +73,50 @@ describe('stock Vitess 24 and tabletkeeper restore what the other backed up', ()
     await expectRestored(kept, backup)
   })
 
+  test('vttablet builds an incremental backup on a full one of tabletkeeper, and restores both to a position; tabletkeeper passes over it', async () => {
+    const { vitess, replica, keeper, kept } = world
+    const full = await backUpByTabletkeeper()
+    await awaitReplicated(replica, world.primary)
+    await vitess.vtctl('Backup', '--incremental-from-pos', 'auto', replica.alias)
+    const incremental = await newestBackup()
+    const manifest = await world.rawManifest(incremental)
+    expect(manifest).toMatchObject({ Incremental: true, FromBackup: full })
+
+    const run = await keeper.restore({ shard: SHARD, tablet: kept.alias })
+    expect(await run.result()).toMatchObject({ backup: full })
+    await expectRestored(kept, full)
+
+    const position = String(manifest['Position'])
+    expect(position).not.toBe((await world.manifest(full)).Position)
+    await vitess.vtctl('RestoreFromBackup', '--restore-to-pos', position, replica.alias)
+    expect(await executedBy(replica)).toBe(parsePosition(position).toString())
+    expect(await checksumsOf(replica)).toEqual(await checksumsOf(world.primary))
+  })
+
+  /** Leaves a transaction prepared, which has inserted a row. */
+  async function prepareTransaction(): Promise<void> {
+    await using connection = await world.primary.connect()
+    await connection.query("XA START 'waiting'")
+    await connection.query('INSERT INTO commerce.waiting_list VALUES (1, NOW())')
+    await connection.query("XA END 'waiting'")
+    await connection.query("XA PREPARE 'waiting'")
+  }
+
   /** Backs up Vitess's replica by its vttablet's builtin engine, and returns the name. */
   async function backUpByVitess(engine: string): Promise<string> {
     const { vitess, replica } = world
     await vitess.vtctl('Backup', replica.alias)
-    const [backup = ''] = (await vitess.vtctl('GetBackups', SHARD)).trim().split('\n').slice(-1)
+    const backup = await newestBackup()
     const manifest = await world.manifest(backup)
-    expect(manifest).toMatchObject({ CompressionEngine: engine, TabletAlias: replica.alias })
+    expect(manifest).toMatchObject({ TabletAlias: replica.alias, SkipCompress: engine === 'no compression' })
+    if (!manifest.SkipCompress) expect(manifest.CompressionEngine).toBe(engine)
     expect(manifest.Tabletkeeper).toBeUndefined()
     return backup
+  }
+
+  /** As Vitess sees it. */
+  async function newestBackup(): Promise<string> {
+    return (await world.vitess.vtctl('GetBackups', SHARD)).trim().split('\n').at(-1) ?? ''
   }
 
   /** Backs up tabletkeeper's tablet while the primary is written to, and returns the name. */
