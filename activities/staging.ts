@@ -58,7 +58,7 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
       await discardStaged(layout, step.lease.token)
       const roots = await makeStagingRoots(layout, step.lease.token)
       await initializeInto(driver.config.mysql.mysqld, layout, roots)
-      const { overridden } = await prepareStaged(roots.Data, layout)
+      const { overridden } = await prepareStaged(roots.Data, layout, 'new')
       await step.update({ overridden })
     }),
 

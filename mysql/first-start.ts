@@ -13,7 +13,7 @@ export async function liftFirstStart(
   server: { readonly mysqld: string; readonly defaultsFile: string },
   overridden: Readonly<Record<string, string>>,
 ): Promise<void> {
-  for (const name of Object.keys(FIRST_START_VARIABLES)) {
+  for (const name of FIRST_START_VARIABLES) {
     const value = overridden[name]
     if (value === undefined) await connection.execute(`RESET PERSIST IF EXISTS ${name}`)
     else await connection.execute(`SET PERSIST_ONLY ${name} = ?`, [value])

@@ -29,16 +29,23 @@ const IDENTITY_FILE = 'auto.cnf'
 const UUID = /^\s*server-uuid\s*=\s*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\s*$/im
 const SERVER_IDS = { from: 100, before: 2 ** 31 } as const
 
+/**
+ * How data that came from another server are started first: nothing may write to them or replicate on its own. It stands in the data
+ * directory, since this beats every configuration file, whoever starts mysqld.
+ */
 const FIRST_START = {
   dynamic: { super_read_only: 'ON', event_scheduler: 'OFF' },
   static: { skip_replica_start: 'ON', relay_log_recovery: 'ON' },
 } as const
 
 /**
- * How data that came from another server are started first: nothing may write to them or replicate on its own. It stands in the data
- * directory, since this beats every configuration file, whoever starts mysqld.
+ * A new server replays the primary's log from its beginning. As a rule that has the statement which creates the agent's account, and here
+ * it exists already (ER_CANNOT_USER 1396): what is said of accounts that are there, or not, is passed over until mysqld is started again.
  */
-export const FIRST_START_VARIABLES: Readonly<Record<string, string>> = { ...FIRST_START.dynamic, ...FIRST_START.static }
+const NEW_SERVER = { replica_skip_errors: '1396' } as const
+
+/** What is persisted for a first start only. */
+export const FIRST_START_VARIABLES = [FIRST_START.dynamic, FIRST_START.static, NEW_SERVER].flatMap(Object.keys)
 
 /** The old name under which mysqld keeps `skip_replica_start` a second time. */
 const OLD_NAMES = ['skip_slave_start']
@@ -47,17 +54,22 @@ const OLD_NAMES = ['skip_slave_start']
  * Writes what makes staged data this host's: `auto.cnf` with the server UUID that the host has (a new one on a new host), and
  * `mysqld-auto.cnf` with what the host had persisted, a fresh `server_id`, and the settings of a quiet first start. A `server_id` that was
  * used before would make the server skip its own earlier transactions when they come back from the primary.
+ * @param data whether they come from a backup, or are a new server's that has no transactions
  * @throws Refused when the host's own `mysqld-auto.cnf` is damaged
  */
-export async function prepareStaged(staging: string, target: Pick<ServerLayout, 'datadir'>): Promise<StagedIdentity> {
+export async function prepareStaged(
+  staging: string,
+  target: Pick<ServerLayout, 'datadir'>,
+  data: 'restored' | 'new' = 'restored',
+): Promise<StagedIdentity> {
   const own = join(target.datadir, PERSISTED_FILE)
   const text = await orMissing(readFile(own, 'utf8'))
   const persisted = text === undefined ? NOTHING_PERSISTED : parsePersisted(text, own)
   const serverId = freshServerId()
   const serverUuid = (await serverUuidOf(target.datadir)) ?? randomUUID()
   await write(target.datadir, join(staging, IDENTITY_FILE), `[auto]\nserver-uuid=${serverUuid}\n`)
-  await write(target.datadir, join(staging, PERSISTED_FILE), formatPersisted(forFirstStart(persisted, serverId)))
-  const overridden = Object.keys(FIRST_START_VARIABLES).flatMap((name) => {
+  await write(target.datadir, join(staging, PERSISTED_FILE), formatPersisted(forFirstStart(persisted, serverId, data)))
+  const overridden = FIRST_START_VARIABLES.flatMap((name) => {
     const value = persistedValue(persisted, name)
     return value === undefined ? [] : [[name, value] as const]
   })
@@ -65,10 +77,18 @@ export async function prepareStaged(staging: string, target: Pick<ServerLayout, 
 }
 
 /** Persisted variables for the first start of a server with `serverId`: the host's own, where they do not contradict. */
-export function forFirstStart(persisted: PersistedVariables, serverId: number): PersistedVariables {
+export function forFirstStart(
+  persisted: PersistedVariables,
+  serverId: number,
+  data: 'restored' | 'new',
+): PersistedVariables {
   const current = withoutPersisted(persisted, OLD_NAMES)
   const quiet = withPersisted(current, 'mysql_dynamic_variables', FIRST_START.dynamic)
-  return withPersisted(quiet, 'mysql_static_variables', { ...FIRST_START.static, server_id: String(serverId) })
+  return withPersisted(quiet, 'mysql_static_variables', {
+    ...FIRST_START.static,
+    ...(data === 'new' ? NEW_SERVER : {}),
+    server_id: String(serverId),
+  })
 }
 
 /** A random number for `server_id`, from 100 to 2^31 − 1: low ones are what people give by hand. */
