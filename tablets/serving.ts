@@ -21,6 +21,7 @@ export function judgeServing(
   lease: Lease | undefined,
   seen: Observation,
   maxLag: Milliseconds,
+  emptyBecause = 'bootstrap it',
 ): Serving {
   const no = (type: TabletType, reason: string): Serving => ({
     serving: false,
@@ -32,7 +33,7 @@ export function judgeServing(
   if (type === 'BACKUP' || type === 'RESTORE')
     return no(type, `type ${type}: held by ${lease?.workflowId} since ${lease?.since}`)
   if (seen.state.mysqld === 'unknown') return no(type, `mysqld cannot be observed: ${seen.state.why}`)
-  if (seen.state.mysqld === 'empty') return no(type, 'the tablet is empty: bootstrap it')
+  if (seen.state.mysqld === 'empty') return no(type, `the tablet is empty: ${emptyBecause}`)
   if (seen.state.mysqld === 'down') return no(type, 'mysqld is down')
   if (lease?.kind === 'bootstrap') return no(type, `being bootstrapped by ${lease.workflowId}`)
   if (Date.now() - seen.at > STALE) return no(type, 'mysqld has not answered for 15 s')

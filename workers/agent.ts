@@ -110,10 +110,8 @@ async function pollUntilAborted(
     'agent polls its tablets',
   )
   options.onReady?.()
-  if (config.agent.restoreFromBackup) {
-    await Promise.all(opened.map((open) => bootstrapEmptyTablet(link.client, open, log)))
-  }
-  await running
+  const starting = config.agent.restoreFromBackup ? opened : []
+  await Promise.all([running, ...starting.map((open) => bootstrapEmptyTablet(link.client, open, signal))])
 }
 
 async function openTablets({ config, tablets, initTabletType, log }: AgentOptions): Promise<OpenTablet[]> {

@@ -16,6 +16,8 @@ export interface OpenTablet {
   readonly tablet: LeasedTablet
   readonly lag: LagMonitor
   readonly folder: string
+  /** Why the bootstrap that was tried at the agent's start left it empty. */
+  emptyBecause: string | undefined
   /** Remembers what a bootstrapped tablet is for, where the configuration does not say. */
   keepType(type: ReplicaType): Promise<void>
   close(): Promise<void>
@@ -45,6 +47,7 @@ export async function openTablet(
     tablet: new LeasedTablet(driver, new LeaseFile(folder), log.child({ tablet: own.alias })),
     lag: new LagMonitor(driver),
     folder,
+    emptyBecause: undefined,
     keepType: async (type) => {
       await writeFile(typeFile, `${type}\n`, { mode: 0o600 })
       kept = type

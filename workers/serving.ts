@@ -46,6 +46,6 @@ export async function serveHealth(config: Config, tablets: readonly OpenTablet[]
 }
 
 async function judge(open: OpenTablet, config: Config) {
-  const { tablet, lag } = open
-  return judgeServing(tablet.driver, await tablet.lease(), lag.latest, config.backup.maxLag)
+  const { tablet, lag, emptyBecause } = open
+  return judgeServing(tablet.driver, await tablet.lease(), lag.latest, config.backup.maxLag, emptyBecause)
 }

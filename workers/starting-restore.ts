@@ -1,22 +1,51 @@
-import type { Client } from '@temporalio/client'
-import type { Logger } from 'pino'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ApplicationFailure, type Client, WorkflowFailedError } from '@temporalio/client'
 import { messageOf } from '../model/errors.ts'
-import type { BootstrapInput } from '../model/runs.ts'
-import { CONTROL_QUEUE } from '../model/runs.ts'
+import { type BootstrapInput, CONTROL_QUEUE } from '../model/runs.ts'
+import { formatDuration } from '../model/units.ts'
 import { emptiness } from '../mysql/data-directory.ts'
 import type { OpenTablet } from './open-tablet.ts'
 
+const FIRST_PAUSE = 5_000
+const LOOK_EVERY = 2_000
+const LONGEST_PAUSE = 5 * 60_000
+
+interface Failure {
+  readonly message: string
+  /** Nothing was done yet, and what was missing may come by itself. */
+  readonly mayPass: boolean
+}
+
 /**
  * `restoreFromBackup` at the agent's start: an empty tablet is bootstrapped, from the shard's latest backup or, when it has none at
- * all, as a new and empty one. A tablet that has data is left alone, and so is one that a run holds.
+ * all, as a new and empty one. A tablet that has data is left alone, and so is one that a run holds. While storage or the primary cannot be
+ * reached it is tried again, ever less often up to every five minutes. Resolves when there is nothing more to do or `signal` is aborted.
  */
-export async function bootstrapEmptyTablet(client: Client, open: OpenTablet, log: Logger): Promise<void> {
-  const { driver } = open.tablet
-  if ((await emptiness(await driver.layout())) !== 'empty' || (await open.tablet.lease()) !== undefined) return
+export async function bootstrapEmptyTablet(client: Client, open: OpenTablet, signal: AbortSignal): Promise<void> {
+  const { log } = open.tablet
+  for (let pause = FIRST_PAUSE; await isEmptyAndFree(open); pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    const failure = await bootstrap(client, open, signal)
+    if (failure === undefined || signal.aborted) return
+    open.emptyBecause = failure.message
+    const next = failure.mayPass ? `, next try in ${formatDuration(pause)}` : ''
+    log.error({ event: 'bootstrap' }, `${open.tablet.driver.alias} stays empty${next}: ${failure.message}`)
+    if (!failure.mayPass) return
+    await delay(pause, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return
+  }
+}
+
+async function isEmptyAndFree({ tablet }: OpenTablet): Promise<boolean> {
+  return (await emptiness(await tablet.driver.layout())) === 'empty' && (await tablet.lease()) === undefined
+}
+
+/** Waits for the run's end, or for the agent's. */
+async function bootstrap(client: Client, open: OpenTablet, signal: AbortSignal): Promise<Failure | undefined> {
+  const { driver, log } = open.tablet
   const input: BootstrapInput = { shard: driver.shard, tablet: driver.alias }
   const workflowId = `bootstrap/${driver.shard}/${driver.alias}`
   try {
-    await client.workflow.start('bootstrap', {
+    const run = await client.workflow.start('bootstrap', {
       args: [input],
       taskQueue: CONTROL_QUEUE,
       workflowId,
@@ -24,10 +53,30 @@ export async function bootstrapEmptyTablet(client: Client, open: OpenTablet, log
       staticSummary: `bootstrap ${driver.alias} of ${driver.shard}, at its agent's start`,
     })
     log.info({ event: 'bootstrap', workflowId }, `${driver.alias} is empty: ${workflowId} restores it`)
+    // Not `result` alone: a native connection cannot be told to give up waiting for it (TODO of SDK 1.24).
+    while ((await run.describe()).status.name === 'RUNNING') await delay(LOOK_EVERY, undefined, { signal })
+    await run.result()
+    return undefined
   } catch (error) {
-    log.error(
-      { event: 'bootstrap', err: error },
-      `the bootstrap of ${driver.alias} could not be started: ${messageOf(error)}`,
-    )
+    return asFailure(error)
   }
+}
+
+const MAY_PASS = ['StorageUnavailable', 'ReplicationFailed']
+const BEFORE_ANYTHING = ['findBackup', 'preflight']
+
+function asFailure(error: unknown): Failure {
+  // Temporal could not be asked.
+  if (!(error instanceof WorkflowFailedError)) return { message: messageOf(error), mayPass: true }
+  const { cause } = error
+  if (!(cause instanceof ApplicationFailure)) return { message: messageOf(cause ?? error), mayPass: false }
+  const step = stepOf(cause.details?.[0])
+  return {
+    message: cause.message,
+    mayPass: MAY_PASS.includes(cause.type ?? '') && BEFORE_ANYTHING.includes(step),
+  }
+}
+
+function stepOf(details: unknown): string {
+  return typeof details === 'object' && details !== null && 'step' in details ? String(details.step) : ''
 }
