@@ -259,6 +259,18 @@ describe('when its agent starts', () => {
     },
   )
 
+  test('a tablet that is configured as rdonly is not bootstrapped as replica by somebody afar', async () => {
+    const tablet = await addEmpty()
+    const config = withType(configured(world.storageRoot, false), tablet, 'RDONLY')
+    await started(tablet, { config }, async () => {
+      const run = await world.keeper.bootstrap({ ...world.input(tablet.alias), type: 'REPLICA' })
+      const failure = await failureOf(run)
+      expect(failure).toMatchObject({ type: 'Refused', step: 'preflight', returnedBy: 'nobody' })
+      expect(failure.message).toContain('is configured as RDONLY, not as REPLICA')
+      await expectStaysEmpty(tablet, /bootstrap it/)
+    })
+  })
+
   test('an empty tablet without backups stays empty when the primary no longer has all of its binary logs', async () => {
     const { primary } = world.shard
     await primary.query('FLUSH BINARY LOGS')
