@@ -19,9 +19,19 @@ interface Failure {
 /**
  * `restoreFromBackup` at the agent's start: an empty tablet is bootstrapped, from the shard's latest backup or, when it has none at
  * all, as a new and empty one. A tablet that has data is left alone, and so is one that a run holds. While storage or the primary cannot be
- * reached it is tried again, ever less often up to every five minutes. Resolves when there is nothing more to do or `signal` is aborted.
+ * reached it is tried again, ever less often up to every five minutes. Resolves when there is nothing more to do or `signal` is aborted;
+ * never rejects, since the tablet's agent is needed for more than this.
  */
 export async function bootstrapEmptyTablet(client: Client, open: OpenTablet, signal: AbortSignal): Promise<void> {
+  try {
+    await bootstrapUntilDone(client, open, signal)
+  } catch (error) {
+    const { log, driver } = open.tablet
+    log.error({ event: 'bootstrap', err: error }, `${driver.alias} is not bootstrapped: ${messageOf(error)}`)
+  }
+}
+
+async function bootstrapUntilDone(client: Client, open: OpenTablet, signal: AbortSignal): Promise<void> {
   const { log } = open.tablet
   for (let pause = FIRST_PAUSE; await isEmptyAndFree(open); pause = Math.min(pause * 2, LONGEST_PAUSE)) {
     const failure = await bootstrap(client, open, signal)
