@@ -51,7 +51,7 @@ describe('programs are looked for before they are installed', () => {
     { text: TOO_OLD, reason: 'MySQL 8.0.44, and 8.4 or later is needed' },
   ])('passes over $text on PATH, and says so', async ({ text, reason }) => {
     const passedOver = await place('bin', 'mysqld', text)
-    const fromCache = await place('cache/tabletkeeper/mysql/bin', 'mysqld', GOOD)
+    const fromCache = await place('cache/tabletkeeper/mysql-with-admin/bin', 'mysqld', GOOD)
     vi.stubEnv('PATH', `${join(directory, 'bin')}:/usr/bin:/bin`)
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     expect(await provideMysql()).toEqual({ mysqld: fromCache, version: '8.4.7' })
