@@ -1,0 +1,96 @@
+import { writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseAlias } from '../../model/alias.ts'
+import { eventually } from '../integration/assertions.ts'
+import { QUICK, startWorld, type World } from '../integration/world.ts'
+import { at, keyDifference } from './json-shape.ts'
+import { type Block, exchangesOf, readPage } from './pages.ts'
+import { Typist } from './typist.ts'
+
+// Every console block of the README, in its order, as one story on real servers.
+const blocks = (await readPage('README.md')).blocks.filter(({ language }) => language === 'console')
+const documents = (await readPage('docs/cli.md')).blocks.filter(({ language }) => language === 'json')
+const TABLET = parseAlias('zone1-101')
+let world: World
+let typist: Typist
+/** What follows a block that failed tells nothing. */
+let isSound = true
+
+beforeAll(async () => {
+  world = await startWorld({ replicas: 2, yaml: QUICK })
+  const { primary, replicas } = world.shard
+  await world.startControl()
+  for (const { alias } of [primary, ...replicas]) {
+    await world.startAgent(alias, alias === parseAlias('zone1-102') ? { initTabletType: 'RDONLY' } : {})
+  }
+  typist = await Typist.at(world)
+})
+
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+})
+
+/** What happens before a block, by the words of its comment. */
+const directions: Readonly<Record<string, () => Promise<void>>> = {
+  'add zone1-103': () => addTablet(103, true),
+  'add zone1-104, left empty by its agent': () => addTablet(104, false),
+}
+
+async function addTablet(uid: number, restoreFromBackup: boolean): Promise<void> {
+  const { alias } = await world.shard.addTablet(uid)
+  await writeFile(world.configPath, `${world.shard.configText({ storageRoot: world.storageRoot })}\n${QUICK}\n`)
+  const config = world.config()
+  await world.startAgent(alias, { config: { ...config, agent: { ...config.agent, restoreFromBackup } } })
+}
+
+describe('what the README shows is what happens', { timeout: 120_000 }, () => {
+  for (const block of blocks) {
+    it(`${block.section}, line ${block.line}`, async ({ skip }) => {
+      skip(!isSound, 'a block before it failed')
+      isSound = false
+      await tell(block)
+      isSound = true
+    })
+  }
+
+  it('and its script restores a tablet', async ({ skip }) => {
+    skip(!isSound, 'a block failed')
+    const output = await typist.run(`${process.execPath} client/restore.ts ${TABLET}`)
+    expect(output).toMatch(/^started restore\/commerce\/0\/zone1-0000000101\//)
+    expect(output).toMatch(/^restored \S+ in \d+ s: REPLICA, lag \S+ s$/m)
+  })
+})
+
+describe('what --json prints is what docs/cli.md shows', () => {
+  for (const { direction, line, text } of documents) {
+    it(`line ${line}: ${direction}`, async ({ skip }) => {
+      skip(!isSound, 'a block of the README failed')
+      const [, command = '', path = ''] = /^(.*?)(?: \| (\.\S+))?$/.exec(direction ?? '') ?? []
+      const printed: unknown = JSON.parse(await typist.run(`{ ${command}; } 2> /dev/null`))
+      expect(keyDifference(JSON.parse(text), at(printed, path))).toBeUndefined()
+      await settled()
+    })
+  }
+})
+
+async function tell(block: Block): Promise<void> {
+  const { direction, page, line } = block
+  const prepare = direction === undefined ? async () => undefined : directions[direction]
+  if (prepare === undefined) throw new Error(`${page}:${line}: nobody knows how to ${direction}`)
+  await prepare()
+  const exchanges = exchangesOf(block)
+  for (const [at, exchange] of exchanges.entries()) {
+    await typist.type(exchange, exchanges[at + 1])
+    const [, started] = /^temporal workflow start .*--workflow-id (\S+)/s.exec(exchange.command) ?? []
+    if (started !== undefined) await world.client.workflow.getHandle(started).result()
+  }
+  await settled()
+}
+
+/** Whatever was started has ended, and the tablet serves again. */
+async function settled(): Promise<void> {
+  await eventually(
+    () => world.keeper.inspect({ shard: world.shard.shard, tablet: TABLET }),
+    ({ lease, serving }) => lease === null && serving,
+  )
+}
