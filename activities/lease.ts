@@ -1,8 +1,11 @@
 import { TabletkeeperError } from '../model/errors.ts'
+import type { RunKind } from '../model/runs.ts'
 import { captureSettings } from '../mysql/settings.ts'
+import type { RunningTablet } from '../tablets/driver.ts'
 import { lastReturn } from '../tablets/return-record.ts'
 import { returnToService } from '../tablets/return-to-service.ts'
 import type { TabletActivities } from './contract.ts'
+import { assertReplica } from './preflight-backup.ts'
 import { onTablet, type TabletContext } from './tablet-context.ts'
 
 /** Taking a tablet, giving it up, and the way back. */
@@ -20,7 +23,7 @@ export function leaseActivities(
         })
       }
       const up = state.mysqld === 'up'
-      const captured = up ? await capture(context) : null
+      const captured = up ? await readBefore(context, kind, state) : null
       const { token } = await tablet.take({
         namespace: attempt.namespace,
         workflowId: attempt.workflowId,
@@ -59,7 +62,9 @@ export function leaseActivities(
   }
 }
 
-async function capture(context: TabletContext) {
+/** What must be given back; nothing is taken for a backup that became the primary since the preflight. */
+async function readBefore(context: TabletContext, kind: RunKind, state: RunningTablet) {
   await using connection = await context.tablet.driver.connect()
+  if (kind === 'backup') await assertReplica(context, state, connection)
   return await captureSettings(connection)
 }

@@ -7,10 +7,11 @@ import { selectFiles } from '../mysql/data-directory.ts'
 import { findHazards, longestTransactionSeconds } from '../mysql/hazards.ts'
 import { programVersion, validateConfig } from '../mysql/mysqld-program.ts'
 import { restartPolicy } from '../mysql/process.ts'
-import type { ReplicationState } from '../mysql/replication.ts'
+import { type ReplicationState, readReplicationError } from '../mysql/replication.ts'
 import { connectedReplicas } from '../mysql/server-state.ts'
-import type { TabletState } from '../tablets/driver.ts'
+import type { RunningTablet } from '../tablets/driver.ts'
 import { assertKnownRepository } from '../tablets/known-repository.ts'
+import type { LeasedTablet } from '../tablets/leased-tablet.ts'
 import type { Attempt } from './activity.ts'
 import type { BackupPlan } from './contract.ts'
 import { judgeShardFrequency } from './frequency.ts'
@@ -30,40 +31,25 @@ export async function preflightBackup(
 ): Promise<BackupPlan> {
   const { tablet, config, store } = context
   const { driver } = tablet
-  const held = await tablet.lease()
-  if (held !== undefined) {
-    throw new TabletkeeperError(
-      'TabletBusy',
-      `${driver.alias} is held by ${held.workflowId} (run ${held.runId}) since ${held.since}`,
-      {
-        hint: 'Nothing was changed. Wait for that run, or cancel it: tabletkeeper status.',
-      },
-    )
-  }
+  await assertNotHeld(tablet)
   const state = await driver.describe()
-  if (state.mysqld !== 'up') {
+  if (state.mysqld === 'empty')
     throw refused(
       context,
-      `its mysqld is ${state.mysqld === 'empty' ? 'not initialized' : 'down'}`,
-      'Start it, or bootstrap the tablet.',
+      'is empty: there is nothing to back up',
+      `To fill it: tabletkeeper bootstrap ${driver.alias}`,
     )
-  }
+  if (state.mysqld === 'down') throw refused(context, 'has its mysqld down', 'Start it first.')
   await using connection = await driver.connect()
-  const replication = await assertReplica(context, state, connection)
-  if (replication.ioRunning !== 'Yes' || replication.sqlRunning !== 'Yes') {
-    throw refused(
-      context,
-      `its replication does not run (IO ${replication.ioRunning}, SQL ${replication.sqlRunning}): ${replication.lastError || 'no error is shown'}`,
-      'Repair it first: a backup would keep what is broken.',
-    )
-  }
+  await assertReplicates(context, await assertReplica(context, state, connection), connection)
   await assertServer(context, state.server.version, connection)
   const others = await driver.othersServing()
   if (others.length < config.backup.minServing) {
+    const left = others.length === 0 ? 'no other tablet' : `only ${others.join(' and ')}`
     throw refused(
       context,
-      `only ${others.length} other tablets of ${driver.shard} would serve, and backup.minServing is ${config.backup.minServing}`,
-      'Bring another one up, or lower backup.minServing.',
+      `cannot be spared: ${left} of ${driver.shard} would serve, and backup.minServing is ${config.backup.minServing}`,
+      'Bring another tablet up, or lower backup.minServing.',
     )
   }
   attempt.sign({ waitingFor: 'storage to be written and read' })
@@ -86,33 +72,70 @@ export async function preflightBackup(
  */
 export async function assertReplica(
   context: TabletContext,
-  state: Extract<TabletState, { mysqld: 'up' }>,
+  state: RunningTablet,
   connection: MysqlConnection,
 ): Promise<ReplicationState> {
+  const { replication, server } = state
+  const { shard } = context.tablet.driver
   const replicas = await connectedReplicas(connection)
-  if (!state.server.readOnly || state.replication === undefined || replicas > 0) {
-    const signs = [`read_only=${state.server.readOnly ? 'ON' : 'OFF'}`, `${replicas} replicas connected`]
-    const role = state.replication === undefined ? 'it is the primary' : 'other tablets replicate from it'
+  const signs = `read_only=${server.readOnly ? 'ON' : 'OFF'}, ${replicas} ${replicas === 1 ? 'replica' : 'replicas'} connected`
+  const another = `Back up another tablet of the shard: tabletkeeper backup ${shard}`
+  if (replication === undefined) {
+    if (!server.readOnly) throw refused(context, `takes writes (${signs}): it is the primary of ${shard}`, another)
+    throw refused(context, `replicates from nobody (${signs})`, `Make it a replica of the primary first. ${another}`)
+  }
+  if (!server.readOnly) {
+    const message = `takes writes though it is a replica (${signs})`
+    throw refused(context, message, `Find out who writes to it, then SET GLOBAL super_read_only = ON. ${another}`)
+  }
+  if (replicas > 0) throw refused(context, `feeds other tablets (${signs})`, `Point them elsewhere first. ${another}`)
+  return replication
+}
+
+/** @throws TabletBusy naming the run that holds the tablet */
+export async function assertNotHeld(tablet: LeasedTablet): Promise<void> {
+  const held = await tablet.lease()
+  if (held === undefined) return
+  throw new TabletkeeperError(
+    'TabletBusy',
+    `${tablet.driver.alias} is held by ${held.workflowId} (run ${held.runId}) since ${held.since}`,
+    { hint: `Nothing was changed. Wait for that run: tabletkeeper status ${held.workflowId} --follow` },
+  )
+}
+
+async function assertReplicates(
+  context: TabletContext,
+  replication: ReplicationState,
+  connection: MysqlConnection,
+): Promise<void> {
+  const { ioRunning, sqlRunning, lastError } = replication
+  if (ioRunning === 'Yes' && sqlRunning === 'Yes') return
+  const threads = `IO ${ioRunning}, SQL ${sqlRunning}`
+  if (lastError === '' && (ioRunning === 'No' || sqlRunning === 'No'))
     throw refused(
       context,
-      `it ${state.server.readOnly ? 'is not a plain replica' : 'takes writes'} (${signs.join(', ')}): ${role} of ${context.tablet.driver.shard}`,
-      'Back up another tablet of the shard.',
+      `does not replicate (${threads}): somebody stopped it`,
+      'Unless it is meant so: START REPLICA',
     )
-  }
-  return state.replication
+  const error = (await readReplicationError(connection, replication)) || 'no error is shown'
+  throw refused(
+    context,
+    `does not replicate (${threads}): ${error}`,
+    'Repair it first: a backup would keep what is broken.',
+  )
 }
 
 async function assertServer(context: TabletContext, runs: string, connection: MysqlConnection): Promise<void> {
   const { driver } = context.tablet
   const { mysqld, defaultsFile, service } = driver.config.mysql
   const [hazard] = await findHazards(connection, await driver.layout())
-  if (hazard !== undefined) throw refused(context, hazard.message, hazard.hint)
+  if (hazard !== undefined) throw refused(context, `is not fit for a backup: ${hazard.message}`, hazard.hint)
   await validateConfig(mysqld, defaultsFile)
   const installed = await programVersion(mysqld)
   if (runs !== installed) {
     throw refused(
       context,
-      `mysqld ${runs} runs, but ${installed} is installed: the restart would upgrade it`,
+      `runs mysqld ${runs}, but ${installed} is installed: the restart would upgrade it`,
       'Restart it by hand first, when you mean to.',
     )
   }
@@ -120,7 +143,7 @@ async function assertServer(context: TabletContext, runs: string, connection: My
   if (restart === 'always' || restart === 'on-success') {
     throw refused(
       context,
-      `its service restarts by itself (Restart=${restart}): mysqld would start in mid-copy`,
+      `has a service that restarts by itself (Restart=${restart}): mysqld would start in mid-copy`,
       'systemctl edit the unit: Restart=on-failure',
     )
   }
@@ -139,7 +162,7 @@ async function awaitShortTransactions(
     if (Date.now() > deadline) {
       throw refused(
         context,
-        `a transaction has run for ${Math.round(seconds)} s on it`,
+        `has a transaction that has run for ${Math.round(seconds)} s`,
         'End it, or try again when it has ended.',
       )
     }
@@ -161,7 +184,7 @@ async function frequencyWarnings(context: TabletContext, interval: string): Prom
 }
 
 function refused(context: TabletContext, message: string, hint: string): TabletkeeperError {
-  return new TabletkeeperError('Refused', `${context.tablet.driver.alias}: ${message}`, {
+  return new TabletkeeperError('Refused', `${context.tablet.driver.alias} ${message}`, {
     hint: `Nothing was changed. ${hint}`,
   })
 }

@@ -11,6 +11,7 @@ import { connectedReplicas } from '../mysql/server-state.ts'
 import { readEntry } from '../storage/catalogue.ts'
 import type { PrimaryView, TabletState } from '../tablets/driver.ts'
 import type { FoundBackup, RestorePlan } from './contract.ts'
+import { assertNotHeld } from './preflight-backup.ts'
 import type { TabletContext } from './tablet-context.ts'
 
 interface Request {
@@ -29,9 +30,7 @@ const SPARE_BYTES = 64 * 1024 * 1024
 export async function preflightRestore(context: TabletContext, request: Request): Promise<RestorePlan> {
   const { tablet, store } = context
   const { driver } = tablet
-  const held = await tablet.lease()
-  if (held !== undefined)
-    throw new TabletkeeperError('TabletBusy', `${driver.alias} is held by ${held.workflowId} (run ${held.runId})`)
+  await assertNotHeld(tablet)
   const state = await driver.describe()
   const primary = await assertReplaceable(context, request.kind, state)
   assertType(context, request)

@@ -25,9 +25,12 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
     }),
 
     stopReplication: underLease(context, 'stopReplication', async (step, _input, attempt) => {
+      await using connection = await driver.connect()
+      // Draining took its time: what has become the primary meanwhile must not be made read-only.
+      const state = await driver.describe()
+      if (state.mysqld === 'up') await assertReplica(context, state, connection)
       attempt.sign({ waitingFor: 'replication to stop' })
       await driver.stopReplication(step.signal)
-      await using connection = await driver.connect()
       await setSuperReadOnly(connection, true)
       const first = await readServerState(connection)
       const second = await readServerState(connection)
@@ -88,6 +91,14 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
         const lost = await driver.applySettings(capturedSettingsSchema.parse(captured))
         if (lost.length > 0)
           tablet.log.warn({ event: 'settings', lost }, `not given back after the restart: ${lost.join('; ')}`)
+      }
+      if (driver.serviceType(await driver.describe()) === 'PRIMARY') {
+        tablet.log.warn(
+          { event: 'promoted' },
+          `${driver.alias} became the primary while it was held, and goes on as it`,
+        )
+        await tablet.setType(step, 'PRIMARY')
+        return { type: 'PRIMARY', lagSeconds: null, caughtUp: true }
       }
       attempt.sign({ waitingFor: 'replication to run' })
       await driver.startReplication(step.signal)

@@ -16,6 +16,8 @@ export type TabletState =
   | { readonly mysqld: 'down' }
   | { readonly mysqld: 'up'; readonly server: ServerState; readonly replication: ReplicationState | undefined }
 
+export type RunningTablet = Extract<TabletState, { readonly mysqld: 'up' }>
+
 /** The tablet of the shard that takes writes, as observed just now. */
 export interface PrimaryView {
   readonly alias: TabletAlias
@@ -58,7 +60,10 @@ export interface TabletDriver {
    * @param overridden what the host had persisted itself of that (`prepareStaged`)
    */
   configureReplication(overridden: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>
-  /** Replicates from the present primary: moves the source when it changed, then starts both threads and sees them run. */
+  /**
+   * Replicates from the present primary: moves the source when it changed, then starts both threads and sees them run.
+   * @throws ReplicationFailed also when this tablet is the primary
+   */
   startReplication(signal: AbortSignal): Promise<void>
   /** Waits until at most `maxLag` behind the primary; after `timeout` says how far behind it still is. */
   catchUp(options: CatchUpOptions): Promise<{ readonly caughtUp: boolean; readonly lagSeconds: number }>
@@ -68,7 +73,8 @@ export interface TabletDriver {
   /** Starts mysqld, read-only and not replicating, and resolves when it answers. */
   startMysqld(options: StartOptions): Promise<void>
   /**
-   * Gives back to a running mysqld the settings that were captured before its restart, and lifts the guard of `stopMysqld`.
+   * Gives back to a running mysqld the settings that were captured before its restart, and lifts the guard of `stopMysqld`. A tablet that
+   * became the primary in the meantime stays writable.
    * @returns a sentence for each that could not be given back
    */
   applySettings(captured: CapturedSettings): Promise<readonly string[]>

@@ -50,10 +50,12 @@ export async function returnToService(tablet: LeasedTablet, request: ReturnReque
     await undoSwap(tablet, context, note)
     await discardStaged(await tablet.driver.layout(), context.lease.token)
     await removeFirstStartFile(tablet.driver)
-    const lag = context.lease.mysqldRan ? await runAgain(tablet, context, request, note) : null
-    if (context.lease.returnTo !== null) {
-      await tablet.setType(context, context.lease.returnTo)
-      note(`type ${context.lease.returnTo}`)
+    const { lagSeconds, type } = context.lease.mysqldRan
+      ? await runAgain(tablet, context, request, note)
+      : { lagSeconds: null, type: context.lease.returnTo }
+    if (type !== null) {
+      await tablet.setType(context, type)
+      note(`type ${type}`)
     }
     await recordReturn(tablet.leasePath, {
       token: context.lease.token,
@@ -61,7 +63,7 @@ export async function returnToService(tablet: LeasedTablet, request: ReturnReque
       at: new Date().toISOString(),
       details,
     })
-    return { outcome: 'returned', type: context.lease.returnTo, lagSeconds: lag, details }
+    return { outcome: 'returned', type, lagSeconds, details }
   })
   return outcome ?? { outcome: 'nothing to do', type: null, lagSeconds: null, details: [] }
 }
@@ -84,8 +86,9 @@ async function runAgain(
   context: StepContext,
   request: ReturnRequest,
   note: (detail: string) => void,
-): Promise<number | null> {
+): Promise<Pick<ReturnOutcome, 'type' | 'lagSeconds'>> {
   const { driver } = tablet
+  const { returnTo } = context.lease
   if ((await driver.describe()).mysqld !== 'up') {
     request.onWait?.('mysqld to start')
     await driver.startMysqld({ signal: context.signal })
@@ -101,7 +104,11 @@ async function runAgain(
       `mysqld of ${driver.alias} ended while the tablet was returned to service`,
     )
   }
-  if (context.lease.returnTo === 'PRIMARY' || state.replication === undefined) return null
+  if (returnTo !== null && returnTo !== 'PRIMARY' && driver.serviceType(state) === 'PRIMARY') {
+    note('it became the primary meanwhile, and stays writable')
+    return { type: 'PRIMARY', lagSeconds: null }
+  }
+  if (returnTo === 'PRIMARY' || state.replication === undefined) return { type: returnTo, lagSeconds: null }
   request.onWait?.('replication to run')
   await driver.startReplication(context.signal)
   note('replication runs')
@@ -116,5 +123,5 @@ async function runAgain(
       ? `caught up, lag ${caught.lagSeconds}s`
       : `not caught up yet, lag ${caught.lagSeconds}s: unserved until it is`,
   )
-  return caught.lagSeconds
+  return { type: returnTo, lagSeconds: caught.lagSeconds }
 }

@@ -43,6 +43,10 @@ export function causeOf(error: unknown, tablet: TabletAlias): Cause {
   return { type: 'Error', message: inner instanceof Error ? inner.message : String(inner) }
 }
 
+export function hintOf({ hint }: Cause): { readonly hint?: string } {
+  return hint === undefined ? {} : { hint }
+}
+
 /** The failure that a run ends with. A cancelled run stays a cancelled one. */
 export function runFailure(error: unknown, cause: Cause, details: FailureDetails): unknown {
   if (isCancellation(error)) return error
@@ -54,6 +58,14 @@ export function runFailure(error: unknown, cause: Cause, details: FailureDetails
     ...(error instanceof Error ? { cause: error } : {}),
   })
 }
+
+/** What a run says that ended before it took the tablet. */
+export function withNothingChanged(cause: Cause): Cause {
+  const { hint = '' } = cause
+  return hint.startsWith(NOTHING) ? cause : { ...cause, hint: `${NOTHING} ${hint}`.trimEnd() }
+}
+
+const NOTHING = 'Nothing was changed.'
 
 function hasHint(details: unknown): details is { readonly hint: string } {
   return typeof details === 'object' && details !== null && 'hint' in details && typeof details.hint === 'string'

@@ -1,6 +1,6 @@
 import type { TabletReport } from '../model/report.ts'
 import type { RunInput } from '../model/runs.ts'
-import { causeOf, runFailure } from './failure.ts'
+import { causeOf, hintOf, runFailure, withNothingChanged } from './failure.ts'
 import { parseRunInput } from './input.ts'
 import { onControl, onTablet } from './options.ts'
 
@@ -10,7 +10,8 @@ export async function inspectTablet(given: RunInput): Promise<TabletReport> {
   try {
     return await onTablet(input.tablet, input.agentTimeout).contact.inspectTablet()
   } catch (error) {
-    throw runFailure(error, causeOf(error, input.tablet), { step: null, returnedBy: 'nobody', suppressed: [] })
+    const cause = withNothingChanged(causeOf(error, input.tablet))
+    throw runFailure(error, cause, { step: null, ...hintOf(cause), returnedBy: 'nobody', suppressed: [] })
   }
 }
 

@@ -19,7 +19,7 @@ import {
   stepTitle,
 } from '../model/runs.ts'
 import { formatDuration } from '../model/units.ts'
-import { type Cause, causeOf, runFailure } from './failure.ts'
+import { type Cause, causeOf, hintOf, runFailure, withNothingChanged } from './failure.ts'
 import type { TabletAgent } from './options.ts'
 
 /** What the run did, does and waits for. */
@@ -119,7 +119,8 @@ export class Run {
 
   /** What the run throws at its end: the first thing that failed, who returned the tablet, and what failed later. */
   failure(error: unknown): unknown {
-    const cause = this.#first?.cause ?? causeOf(error, this.#progress.tablet)
+    const found = this.#first?.cause ?? causeOf(error, this.#progress.tablet)
+    const cause = this.began('takeTablet') ? found : withNothingChanged(found)
     if (this.#abandoned) {
       return runFailure(
         undefined,
@@ -133,7 +134,7 @@ export class Run {
     }
     return runFailure(this.#first?.error ?? error, cause, {
       step: this.#first?.step ?? null,
-      ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+      ...hintOf(cause),
       returnedBy: this.#returnedBy,
       suppressed: this.#suppressed,
     })

@@ -103,7 +103,13 @@ export class StandaloneDriver implements TabletDriver {
   }
 
   async startReplication(signal: AbortSignal): Promise<void> {
-    const { host, port } = await this.primary()
+    const { alias, host, port } = await this.primary()
+    if (alias === this.alias) {
+      throw new TabletkeeperError(
+        'ReplicationFailed',
+        `${alias} takes writes: it has become the primary of ${this.shard}`,
+      )
+    }
     await using connection = await this.connect()
     const present = await readReplication(connection)
     if (present?.sourceHost !== host || present.sourcePort !== port) {
@@ -138,7 +144,12 @@ export class StandaloneDriver implements TabletDriver {
 
   async applySettings(captured: CapturedSettings): Promise<readonly string[]> {
     await using connection = await this.connect()
-    return await applySettings(connection, captured)
+    const { readOnly } = await readServerState(connection)
+    const isPrimary = !readOnly && (await readReplication(connection)) === undefined
+    const variables = isPrimary
+      ? { ...captured.variables, read_only: 'OFF', super_read_only: 'OFF' }
+      : captured.variables
+    return await applySettings(connection, { ...captured, variables })
   }
 
   async primary(): Promise<PrimaryView> {
