@@ -1,15 +1,32 @@
 import { defineConfig } from 'vitest/config'
 
+/** What ends, kills and freezes things for minutes: `npm run test:faults`. */
+export const FAULT_SUITES = [
+  'agent-crash',
+  'agent-start',
+  'dead-man',
+  'ex-primary',
+  'failover',
+  'one-at-a-time',
+  'restore-crash',
+  'restore-faults',
+].map((suite) => `test/integration/${suite}.test.ts`)
+
+/** Real servers on a small machine: two files at once, and time for a mysqld to start, stop and catch up. */
+export const ON_REAL_SERVERS = {
+  environment: 'node',
+  globalSetup: ['test/provide-servers.ts'],
+  maxWorkers: 2,
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  teardownTimeout: 30_000,
+} as const
+
 export default defineConfig({
   test: {
+    ...ON_REAL_SERVERS,
+    globalSetup: [...ON_REAL_SERVERS.globalSetup],
     include: ['test/**/*.test.ts'],
-    exclude: ['test/real/**'],
-    environment: 'node',
-    globalSetup: ['test/provide-servers.ts'],
-    // Real servers on a small machine: two files at once, and time for a mysqld to start, stop and catch up.
-    maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
-    teardownTimeout: 30_000,
+    exclude: ['test/real/**', ...FAULT_SUITES],
   },
 })
