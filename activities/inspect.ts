@@ -3,10 +3,12 @@ import { hostname } from 'node:os'
 import { isError } from '../model/errors.ts'
 import { positionOf } from '../model/position.ts'
 import type { Hazard, TabletReport } from '../model/report.ts'
+import type { MysqlConnection } from '../mysql/admin.ts'
 import { selectFiles } from '../mysql/data-directory.ts'
 import { missingGrants } from '../mysql/grants.ts'
 import { findHazards } from '../mysql/hazards.ts'
-import type { PrimaryView } from '../tablets/driver.ts'
+import { connectedReplicas } from '../mysql/server-state.ts'
+import type { PrimaryView, RunningTablet } from '../tablets/driver.ts'
 import type { Observation } from '../tablets/lag-monitor.ts'
 import { judgeServing } from '../tablets/serving.ts'
 import type { TabletContext } from './tablet-context.ts'
@@ -21,7 +23,7 @@ export async function inspectTablet(context: TabletContext): Promise<TabletRepor
   const primary = await unlessForeseen(() => driver.primary())
   const up = seen.state.mysqld === 'up' ? seen.state : null
   const lost = up !== null && primary !== null ? up.server.gtidExecuted.subtract(primary.server.gtidExecuted) : null
-  const { hazards, grants } = up === null ? { hazards: [], grants: [] } : await serverFindings(context)
+  const { hazards, grants } = up === null ? { hazards: [], grants: [] } : await serverFindings(context, up)
   return {
     alias: driver.alias,
     shard: driver.shard,
@@ -69,13 +71,23 @@ async function space(context: TabletContext): Promise<Pick<TabletReport, 'dataBy
 
 async function serverFindings(
   context: TabletContext,
+  state: RunningTablet,
 ): Promise<{ readonly hazards: readonly Hazard[]; readonly grants: readonly string[] }> {
   const findings = await unlessForeseen(async () => {
     await using connection = await context.tablet.driver.connect()
     const layout = await context.tablet.driver.layout()
-    return { hazards: await findHazards(connection, layout), grants: await missingGrants(connection) }
+    const hazards = await findHazards(connection, layout)
+    return { hazards: [...hazards, ...(await replicasFed(connection, state))], grants: await missingGrants(connection) }
   })
   return findings ?? { hazards: [], grants: [] }
+}
+
+/** A primary feeds others by its nature; any other tablet that does is refused a backup for it. */
+async function replicasFed(connection: MysqlConnection, { replication }: RunningTablet): Promise<Hazard[]> {
+  const replicas = replication === undefined ? 0 : await connectedReplicas(connection)
+  if (replicas === 0) return []
+  const message = `other tablets replicate from it (${replicas} connected): they would be cut off`
+  return [{ what: 'replicas', message, hint: 'Point them elsewhere, or back up another tablet of the shard.' }]
 }
 
 async function unlessForeseen<T>(look: () => Promise<T>): Promise<T | null> {

@@ -14,7 +14,7 @@ export function unfitForBackup(report: TabletReport): string | undefined {
 
 /**
  * The tablet of a shard to back up: of those that serve, the one with the least lag; RDONLY before REPLICA where that is equal.
- * @throws Refused with each tablet's reason when none is fit
+ * @throws Refused with each tablet's reason when none is fit; NoAgent when all are silent
  */
 export function chooseForBackup(shard: ShardName, reports: readonly (TabletReport | SilentTablet)[]): TabletReport {
   const fit = reports.filter(isReport).filter((report) => unfitForBackup(report) === undefined)
@@ -22,8 +22,10 @@ export function chooseForBackup(shard: ShardName, reports: readonly (TabletRepor
     (a, b) => lagOf(a) - lagOf(b) || preferenceOf(a) - preferenceOf(b) || (a.alias < b.alias ? -1 : 1),
   )
   if (best !== undefined) return best
+  // Nobody answered, which may be another in a minute; an agent that says no will say it again.
+  const type = reports.some(isReport) ? 'Refused' : 'NoAgent'
   const reasons = reports.map((one) => `${one.alias}: ${isReport(one) ? unfitForBackup(one) : one.silence}`)
-  throw new TabletkeeperError('Refused', [`no tablet of ${shard} can be backed up now`, ...reasons].join('\n'), {
+  throw new TabletkeeperError(type, [`no tablet of ${shard} can be backed up now`, ...reasons].join('\n'), {
     hint: 'Nothing was changed. tabletkeeper check tells more.',
   })
 }

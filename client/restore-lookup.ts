@@ -42,8 +42,10 @@ export async function lookUpIfReachable(
   try {
     return await lookUp(store, shard, wanted, version)
   } catch (error) {
-    if (isError(error, 'InvalidConfig', 'StorageUnavailable', 'StorageDenied')) return { untold: error.message }
-    throw error
+    if (!isError(error)) throw error
+    if (['InvalidConfig', 'StorageUnavailable', 'StorageDenied'].includes(error.type)) return { untold: error.message }
+    const hint = `Nothing was changed. ${error.hint ?? ''}`.trimEnd()
+    throw new TabletkeeperError(error.type, error.message, { hint, cause: error })
   }
 }
 
@@ -55,9 +57,12 @@ async function lookUpAnyVersion(
   if (before === undefined) {
     const entry = await readBackup(store, shard, backup ?? 'latest')
     if (entry.state === 'complete') return entry
-    throw new TabletkeeperError('CorruptBackup', `the backup ${entry.name} of ${shard} is ${entry.state}`, {
-      hint: `See: tabletkeeper list ${shard}`,
-    })
+    const why = entry.state === 'corrupt' ? entry.reason : 'it has no MANIFEST, so it is not complete'
+    throw new TabletkeeperError(
+      'CorruptBackup',
+      `the backup ${entry.name} of ${shard} cannot be restored from: ${why}`,
+      { hint: `See: tabletkeeper list ${shard}` },
+    )
   }
   const { entries } = await listBackups(store, shard)
   const latest = entries.filter((entry) => entry.state === 'complete').findLast((entry) => entry.time < before)

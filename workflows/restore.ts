@@ -15,7 +15,9 @@ export async function restore(given: RestoreInput): Promise<RestoreResult> {
   try {
     const found = await run.step('findBackup', () => agent.contact.findBackup(input), foundDetail)
     if (!found.found)
-      throw ApplicationFailure.nonRetryable(`${shard} has no backup to restore ${tablet} from`, 'NotFound')
+      throw ApplicationFailure.nonRetryable(`${shard} has no backup to restore ${tablet} from`, 'NotFound', {
+        hint: `Take one: tabletkeeper backup ${shard}`,
+      })
     run.backup = found.backup
     const plan = await run.step('preflight', () => agent.contact.preflightRestore({ kind: 'restore', backup: found }))
     const restored = await restoreTablet(run, agent, found, plan, input.concurrency)

@@ -44,4 +44,9 @@ describe('the tablet of a shard to back up', () => {
       ].join('\n'),
     )
   })
+
+  it('is to be asked for again later when no agent answers', () => {
+    const silent = [100, 101].map((uid) => ({ alias: alias(uid), silence: 'nobody answers' }))
+    expect(() => chooseForBackup(SHARD, silent)).toThrow(expect.objectContaining({ type: 'NoAgent' }))
+  })
 })
