@@ -1,4 +1,4 @@
-import { CancellationScope } from '@temporalio/workflow'
+import { CancellationScope, CancelledFailure } from '@temporalio/workflow'
 import type { FoundBackup, Rejoined, RestorePlan } from '../activities/contract.ts'
 import { downloadDetail, drainDetail, rejoinDetail } from './details.ts'
 import type { TabletAgent } from './options.ts'
@@ -30,7 +30,9 @@ export async function restoreTablet(
     } else {
       await run.step('initializeTablet', () => steps.initializeFiles({ token }))
     }
-    // A cancelled run stops before the swap or after the tablet serves, not in between: going on is the shorter way back.
+    // A cancelled run stops before the swap or after the tablet serves, not in between: going on is the shorter way back. A download may
+    // have ended well before it heard of it.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled before the swap')
     const back = await CancellationScope.nonCancellable(async () => {
       await run.step('swapData', () => steps.swapData({ token }))
       await run.step('startMysqld', () => steps.startMysqld({ token, on: 'restored data' }))

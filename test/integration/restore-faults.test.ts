@@ -24,6 +24,7 @@ const MOMENTS = STEPS.flatMap((step) => [['before', step] as const, ['after', st
 describe('whatever ends a restore, its tablet serves the old data or the new, whole', { timeout: 110_000 }, () => {
   let world: World
   let free: SampleTablet[]
+  const waiting: ((tablet: SampleTablet) => void)[] = []
 
   beforeAll(async () => {
     world = await startWorld({ replicas: 3 })
@@ -47,23 +48,20 @@ describe('whatever ends a restore, its tablet serves the old data or the new, wh
 
   /** Restores a tablet that no other test has, with an agent that has `faults` and runs until `check` is done. */
   async function restoring(faults: (tablet: SampleTablet) => Fault[], check: (scene: Scene) => Promise<void>) {
-    const tablet = await eventually(
-      async () => free.pop(),
-      (taken) => taken !== undefined,
-      100_000,
-    )
-    if (tablet === undefined) throw new Error('no tablet is free')
+    const tablet = free.pop() ?? (await new Promise<SampleTablet>((resolve) => waiting.push(resolve)))
     const before = await standingOf(tablet)
     const agent = await world.startAgent(tablet.alias, { interceptors: withFaults(...faults(tablet)) })
     try {
       await check({ tablet, before, run: await startRestore(world, tablet) })
     } finally {
       await agent.stop()
-      free.push(tablet)
+      const next = waiting.shift()
+      if (next === undefined) free.push(tablet)
+      else next(tablet)
     }
   }
 
-  test.concurrent.for(MOMENTS)('a failure %s it is at step %s', async ([when, step]) => {
+  test.concurrent.for(MOMENTS)('a failure right %s step %s', async ([when, step]) => {
     const happens = () => {
       throw ApplicationFailure.nonRetryable(`made to fail ${when} ${step}`, 'MysqldFailed')
     }
@@ -99,9 +97,10 @@ describe('whatever ends a restore, its tablet serves the old data or the new, wh
   })
 
   test.concurrent.for([
-    ['downloadFiles', 'gives the old data back'],
-    ['startMysqld', 'goes on to its end, which is nearer'],
-  ] as const)('a cancellation during step %s, which %s', async ([step]) => {
+    ['before', 'downloadFiles', 'gives the old data back'],
+    ['after', 'downloadFiles', 'gives the old data back'],
+    ['before', 'startMysqld', 'goes on to its end, which is nearer'],
+  ] as const)('a cancellation right %s step %s, which %s', async ([when, step]) => {
     let run: RunHandle<RestoreResult> | undefined
     const isCancelled = Promise.withResolvers<void>()
     const happens = async () => {
@@ -113,7 +112,7 @@ describe('whatever ends a restore, its tablet serves the old data or the new, wh
       isCancelled.resolve()
     }
     await restoring(
-      () => [{ at: step, when: 'before', happens }],
+      () => [{ at: step, when, happens }],
       async (scene) => {
         run = scene.run
         await isCancelled.promise
