@@ -7,6 +7,7 @@ import type { Config } from '../../model/config.ts'
 import type { BackupResult, RestoreInput, RestoreResult } from '../../model/runs.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { NO_MOUNTS, smallDisk } from '../storage/mounts.ts'
+import { type Fault, withFaults } from './faults.ts'
 import { addReplica, expectOldData, expectRestored, failureOf, standingOf, startRestore } from './restored.ts'
 import { startWorld, type World } from './world.ts'
 
@@ -40,8 +41,9 @@ describe('a restore into a tablet that has data', () => {
     config: Config,
     input: Omit<RestoreInput, 'shard' | 'tablet'>,
     check: (run: RunHandle<RestoreResult>) => Promise<void>,
+    ...faults: Fault[]
   ): Promise<void> {
-    const agent = await world.startAgent(target.alias, { config })
+    const agent = await world.startAgent(target.alias, { config, interceptors: withFaults(...faults) })
     try {
       await check(await startRestore(world, target, input))
     } finally {
@@ -81,11 +83,19 @@ describe('a restore into a tablet that has data', () => {
   })
 
   test('is refused where the tablet has transactions that the primary lacks; nothing is changed until its host says always', async () => {
-    await tablet.query('SET GLOBAL super_read_only = OFF')
-    await tablet.query('CREATE DATABASE errant')
-    await tablet.query('SET GLOBAL super_read_only = ON')
     const before = await standingOf(tablet)
     const pid = await tablet.pid()
+    const happens = async () => {
+      await tablet.query('SET GLOBAL super_read_only = OFF')
+      await tablet.query('CREATE DATABASE errant')
+      await tablet.query('SET GLOBAL super_read_only = ON')
+    }
+    const afterPreflight = async (run: RunHandle<RestoreResult>) => {
+      expect(await failureOf(run)).toMatchObject({ type: 'Refused', step: 'stopMysqld', returnedBy: 'workflow' })
+      await expectOldData(world, tablet, before)
+      expect(await tablet.pid()).toBe(pid)
+    }
+    await restore(tablet, world.config(), {}, afterPreflight, { at: 'stopMysqld', when: 'before', happens })
     await restore(tablet, world.config(), {}, async (run) => {
       const failure = await failureOf(run)
       expect(failure).toMatchObject({ type: 'Refused', step: 'preflight', returnedBy: 'nobody' })
