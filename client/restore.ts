@@ -10,10 +10,13 @@ await using keeper = await Tabletkeeper.connect()
 const run = await keeper.restore({ shard, tablet: alias })
 console.log(`started ${run.workflowId}`)
 try {
+  let shown = ''
   const result = await run.follow(({ progress, status }) => {
     const step = progress?.current?.step
     const copied = status?.activity?.progress
-    if (step) console.log(STEP_TITLES[step], copied ? `${copied.bytesDone} of ${copied.bytesTotal} bytes` : '')
+    const line = step ? `${STEP_TITLES[step]}${copied ? ` ${copied.bytesDone} of ${copied.bytesTotal} bytes` : ''}` : shown
+    if (line !== shown) console.log(line)
+    shown = line
   })
   console.log(
     `restored ${result.backup} in ${Math.round(result.seconds)} s: ${result.type}, lag ${result.lagSeconds} s`,

@@ -4,7 +4,7 @@ import { parseAlias } from '../../model/alias.ts'
 import { eventually } from '../integration/assertions.ts'
 import { QUICK, startWorld, type World } from '../integration/world.ts'
 import { at, keyDifference } from './json-shape.ts'
-import { type Block, exchangesOf, readPage } from './pages.ts'
+import { type Block, type Exchange, exchangesOf, readPage } from './pages.ts'
 import { Typist } from './typist.ts'
 
 // Every console block, in its order, as one story on real servers.
@@ -80,13 +80,17 @@ async function tell(block: Block): Promise<void> {
   if (prepare === undefined) throw new Error(`${page}:${line}: nobody knows how to ${direction}`)
   await prepare()
   const exchanges = exchangesOf(block)
-  for (const [at, exchange] of exchanges.entries()) {
-    await typist.type(exchange, exchanges[at + 1])
-    const [, started] = /^temporal workflow start .*--workflow-id (\S+)/s.exec(exchange.command) ?? []
-    const isLeftRunning = started !== undefined && exchanges[at + 1]?.command.includes(started)
-    if (started !== undefined && !isLeftRunning) await world.client.workflow.getHandle(started).result()
-  }
+  for (const [at, exchange] of exchanges.entries()) await typist.type(exchange, exchanges[at + 1])
+  await Promise.all(startedBy(exchanges).map((id) => world.client.workflow.getHandle(id).result()))
   await settled()
+}
+
+/** Runs that a block starts by Temporal's own CLI and leaves alone: they have to succeed. */
+function startedBy(exchanges: readonly Exchange[]): string[] {
+  return exchanges.flatMap(({ command }, at) => {
+    const [, id] = /^temporal workflow start .*--workflow-id (\S+)/s.exec(command) ?? []
+    return id === undefined || exchanges[at + 1]?.command.includes(id) ? [] : [id]
+  })
 }
 
 /** Whatever was started has ended, and the tablet serves again. */
