@@ -14,7 +14,8 @@ try {
   const result = await run.follow(({ progress, status }) => {
     const step = progress?.current?.step
     const copied = status?.activity?.progress
-    const line = step ? `${STEP_TITLES[step]}${copied ? ` ${copied.bytesDone} of ${copied.bytesTotal} bytes` : ''}` : shown
+    const bytes = copied && `${copied.bytesDone} of ${copied.bytesTotal} bytes`
+    const line = [step && STEP_TITLES[step], bytes].filter(Boolean).join(' ')
     if (line !== shown) console.log(line)
     shown = line
   })
