@@ -87,16 +87,15 @@ export function parseLease(text: string, path: string): Lease {
  * @throws FenceBroken
  */
 export function assertClaim(lease: Lease | undefined, claim: Claim, tablet: string): asserts lease is Lease {
-  if (lease === undefined) {
-    throw new TabletkeeperError('FenceBroken', `this run holds ${tablet} no longer: it was returned to service`)
-  }
-  if (lease.token !== claim.token || lease.runId !== claim.runId) {
-    throw new TabletkeeperError(
-      'FenceBroken',
-      `this run holds ${tablet} no longer: ${lease.workflowId} (run ${lease.runId}) does`,
-    )
-  }
-  if (lease.state === 'returning') {
-    throw new TabletkeeperError('FenceBroken', `${tablet} is being returned to service: no step begins on it`)
-  }
+  if (lease === undefined) throw fenceBroken(`this run holds ${tablet} no longer: it was returned to service`)
+  if (lease.token !== claim.token || lease.runId !== claim.runId)
+    throw fenceBroken(`this run holds ${tablet} no longer: ${lease.workflowId} (run ${lease.runId}) does`)
+  if (lease.state === 'returning')
+    throw fenceBroken(`${tablet} is being returned to service: no step of this run begins on it`)
+}
+
+function fenceBroken(message: string): TabletkeeperError {
+  return new TabletkeeperError('FenceBroken', message, {
+    hint: 'This run leaves the tablet alone from here on. If it is still wanted, start it again.',
+  })
 }

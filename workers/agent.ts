@@ -76,7 +76,8 @@ async function pollUntilAborted(
     opened.map(async (open) => {
       const { tablet, lag, keepType } = open
       const taskQueue = agentQueue(tablet.driver.alias)
-      const lease = await tablet.lease()
+      // One that cannot be read is told by the reconciler; the other tablets of this host need their agent.
+      const lease = await tablet.lease().catch(() => undefined)
       if (lease !== undefined) await endInterruptedSteps(link.client, taskQueue, lease, tablet.log)
       const workflowGone = (): void => reconcilers.get(open)?.kick()
       const context = { tablet, config, store, lag, log: tablet.log, machineId: machine, workflowGone, keepType }

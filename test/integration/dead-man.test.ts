@@ -34,6 +34,12 @@ afterAll(async () => {
   await temporalAgain?.stop()
 })
 
+/** At the same address, with the database that is in `directory`, or a new one. */
+async function startTemporalAgain(directory: string): Promise<void> {
+  const port = Number(world.temporal.address.split(':')[1])
+  temporalAgain = await startTemporal({ directory: join(world.directory, directory), port })
+}
+
 /** The tablet is back, and load balancers hear of it. */
 async function awaitServed(): Promise<void> {
   await awaitReturned(replica)
@@ -107,10 +113,23 @@ describe("the dead man's timeout returns a tablet on which no step is at work", 
     await stopped.reached
     await world.temporal.kill()
     await awaitServed()
-    const port = Number(world.temporal.address.split(':')[1])
-    temporalAgain = await startTemporal({ directory: join(world.directory, 'temporal'), port })
+    await startTemporalAgain('temporal')
     stopped.open()
     await terminate(world, run)
     await expectInService(world, replica)
   })
+})
+
+test('a tablet is returned within seconds when the server has lost its database and with it the run', async () => {
+  const stopped = gateAt('stopMysqld', 'after')
+  agents.push(await world.startAgent(alias, { interceptors: withFaults(stopped.fault) }))
+  await startBackup(world, alias)
+  await stopped.reached
+  await (temporalAgain ?? world.temporal).kill()
+  await startTemporalAgain('another-database')
+  const knownSince = Date.now()
+  await awaitReturned(replica)
+  expect(Date.now() - knownSince).toBeLessThan(30_000)
+  stopped.open()
+  await awaitServed()
 })

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { TabletAlias } from '../../model/alias.ts'
@@ -107,6 +107,31 @@ describe('two runs over one tablet', () => {
     await second.result()
     await expectInService(world, replica)
   })
+})
+
+test('a lease that cannot be read keeps every run off its tablet, which is not served from, until a person has looked', async () => {
+  const path = join(replica.datadir, '.tabletkeeper/lease.json')
+  await startAgent()
+  await agents.pop()?.stop()
+  await writeFile(path, '{')
+  try {
+    await startAgent()
+    const unreadable = { type: 'FenceBroken', message: `the lease ${path} cannot be read` }
+    const run = await startBackup(world, alias)
+    await expect(run.result()).rejects.toMatchObject({ ...unreadable, step: 'preflight' })
+    const answer = await fetch(world.health(alias))
+    expect({ status: answer.status, body: await answer.json() }).toEqual({
+      status: 503,
+      body: { serving: false, reason: unreadable.message },
+    })
+    expect(await runKeeper(world, 'agent', 'return', alias)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('Look at the tablet: when mysqld and replication run, remove the file.'),
+    })
+  } finally {
+    await rm(path)
+  }
+  await expectInService(world, replica)
 })
 
 describe('two agents for one tablet', () => {
