@@ -1,5 +1,6 @@
 import {
   CancellationScope,
+  CancelledFailure,
   condition,
   defineQuery,
   defineSignal,
@@ -102,10 +103,16 @@ export class Run {
     let token: TokenInput | undefined
     try {
       token = await this.step('takeTablet', () => agent.steps.takeTablet({ kind: this.#progress.kind }))
-      return await steps(token)
+      // A step that nothing cancels, such as those after a copy, would wait for a lost host for ever.
+      return await Promise.race([steps(token), this.#whenAbandoned()])
     } finally {
       if (this.#returnedBy === 'nobody') await this.#returnToService(agent, token)
     }
+  }
+
+  async #whenAbandoned(): Promise<never> {
+    await CancellationScope.nonCancellable(() => condition(() => this.#abandoned))
+    throw new CancelledFailure('abandoned')
   }
 
   /** Cleaning up that may fail without changing what the run says. */
