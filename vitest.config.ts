@@ -20,6 +20,8 @@ export const ON_REAL_SERVERS = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   teardownTimeout: 30_000,
+  // The default of one second is too short for a server on a busy machine.
+  expect: { poll: { timeout: 30_000 } },
 } as const
 
 export default defineConfig({
