@@ -7,7 +7,7 @@ import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { startCli } from '../client/command-line.ts'
 import { expectInService } from './assertions.ts'
 import { type CrashingAgent, SLOW, startCrashingAgent } from './crashing-agent.ts'
-import { awaitReturned, awaitStep, leaseOf, startBackup, terminate } from './held-tablet.ts'
+import { awaitReturned, awaitStep, leaseOf, SIX, startBackup, terminate } from './held-tablet.ts'
 import { runKeeper } from './keeper-command.ts'
 import { QUICK, startWorld, type World } from './world.ts'
 
@@ -36,8 +36,6 @@ async function startProcess(yaml?: string): Promise<CrashingAgent> {
   processes.push(agent)
   return agent
 }
-
-const SIX = ['takeOutOfService', 'stopReplication', 'stopMysqld', 'copyFiles', 'startMysqld', 'rejoin'] as const
 
 describe('an agent that is killed', () => {
   test.each(SIX)('in step %s and started again: the run resumes at once and completes', async (step) => {

@@ -4,7 +4,7 @@ import type { RunHandle } from '../../client/run-handle.ts'
 import type { TabletAlias } from '../../model/alias.ts'
 import { isError } from '../../model/errors.ts'
 import type { Lease } from '../../model/lease.ts'
-import type { BackupResult, StepName } from '../../model/runs.ts'
+import type { BackupResult } from '../../model/runs.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { LeaseFile } from '../../tablets/lease-file.ts'
 import { eventually } from './assertions.ts'
@@ -15,9 +15,13 @@ export function leaseOf(tablet: SampleTablet): Promise<Lease | undefined> {
   return new LeaseFile(join(tablet.datadir, '.tabletkeeper')).read()
 }
 
-/** Waits for a step that may be over in milliseconds. */
-export async function awaitStep(tablet: SampleTablet, step: StepName): Promise<void> {
-  for (const deadline = Date.now() + 60_000; (await leaseOf(tablet))?.step?.name !== step; await turn()) {
+/** The steps that take a tablet out of service and back, in their order. */
+export const SIX = ['takeOutOfService', 'stopReplication', 'stopMysqld', 'copyFiles', 'startMysqld', 'rejoin'] as const
+
+/** Waits for a step of a backup. One that was over in the milliseconds between two looks is seen as a later one. */
+export async function awaitStep(tablet: SampleTablet, step: (typeof SIX)[number]): Promise<void> {
+  const wanted: ReadonlySet<string | undefined> = new Set(SIX.slice(SIX.indexOf(step)))
+  for (const deadline = Date.now() + 60_000; !wanted.has((await leaseOf(tablet))?.step?.name); await turn()) {
     if (Date.now() > deadline) throw new Error(`step ${step} of ${tablet.alias} was not seen within a minute`)
   }
 }
