@@ -56,7 +56,7 @@ describe('what the pages show is what happens', { timeout: 120_000 }, () => {
 
   it('and client/restore.ts restores a tablet', async ({ skip }) => {
     skip(!isSound, 'a block before it failed')
-    const output = await typist.run(`${process.execPath} client/restore.ts ${TABLET}`)
+    const output = await typist.run(`'${process.execPath}' client/restore.ts ${TABLET}`)
     expect(output).toMatch(/^started restore\/commerce\/0\/zone1-0000000101\//)
     expect(output).toMatch(/^restored \S+ in \d+ s: REPLICA, lag \S+ s$/m)
   })
