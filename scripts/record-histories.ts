@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { ApplicationFailure } from '@temporalio/common'
 import { VERSION } from '../model/version.ts'
@@ -17,6 +18,9 @@ const [replica] = world.shard.replicas
 if (replica === undefined) throw new Error('the sample shard has no replica')
 await world.startControl()
 
+/** Stack traces name it; a history is to say nothing of the machine that recorded it. */
+const checkout = fileURLToPath(new URL('../', import.meta.url))
+
 async function record(name: string, run: { readonly workflowId: string; result(): Promise<unknown> }): Promise<void> {
   await run.result().catch(() => undefined)
   const show = [
@@ -30,7 +34,7 @@ async function record(name: string, run: { readonly workflowId: string; result()
     world.temporal.address,
   ]
   const { stdout } = await promisify(execFile)(await provideTemporal(), show, { maxBuffer: 64 * 1024 * 1024 })
-  const text = stdout.trimEnd().replaceAll(hostname(), 'host')
+  const text = stdout.trimEnd().replaceAll(hostname(), 'host').replaceAll(checkout, '/checkout/')
   await writeFile(new URL(`../test/histories/${VERSION}-${name}.json`, import.meta.url), `${text}\n`)
 }
 
