@@ -7,7 +7,8 @@ import { codeOf } from './file-errors.ts'
 import { temporaryNameOf } from './file-names.ts'
 import type { PutOptions } from './object-store.ts'
 
-const FILE_MODE = 0o640
+/** Of every file of the store: nobody but owner and group reads it. */
+export const FILE_MODE = 0o640
 const DIRECTORY_MODE = 0o750
 
 /** File systems that know no hard links say so in one of these ways. */
@@ -29,7 +30,7 @@ export async function writeDurably(
   { ifAbsent = false, signal }: PutOptions = {},
 ): Promise<number> {
   const temporary = join(dirname(path), temporaryNameOf(basename(path)))
-  const handle = await createBelow(root, temporary)
+  const handle = await openBelow(temporary, 'wx', () => makeDirectories(root, dirname(path)))
   try {
     const size = await fill(handle, body, signal)
     if (signal?.aborted) throw new BodyFailure('aborted', { cause: signal.reason })
@@ -56,19 +57,24 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Creates a file. Directories may be removed again by other hosts, which found them empty, while they are made here. */
-async function createBelow(root: string, path: string): Promise<FileHandle> {
+/** Opens a file that is created. Directories may be removed again by other hosts, which found them empty, while they are made here. */
+export async function openBelow(
+  path: string,
+  flags: 'wx' | number,
+  makeDirectory: () => Promise<void>,
+): Promise<FileHandle> {
   for (let attempt = 1; ; attempt++) {
     try {
-      if (attempt > 1) await makeDirectories(root, dirname(path))
-      return await open(path, 'wx', FILE_MODE)
+      if (attempt > 1) await makeDirectory()
+      return await open(path, flags, FILE_MODE)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT' || attempt === 10) throw error
     }
   }
 }
 
-async function makeDirectories(root: string, directory: string): Promise<void> {
+/** Makes `directory`, which is below `root`, and those between, durably; those that exist are no error. */
+export async function makeDirectories(root: string, directory: string): Promise<void> {
   let parent = root
   const below = relative(root, directory)
   if (below === '') return
@@ -108,10 +114,12 @@ async function* chunksOf(body: Buffer | Readable, signal: AbortSignal | undefine
   }
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+/** Writes all of `bytes`, from byte `position` of the file on, or after what was written before. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
   let written = 0
   while (written < bytes.length) {
-    written += (await handle.write(bytes, written)).bytesWritten
+    const at = position === undefined ? null : position + written
+    written += (await handle.write(bytes, written, undefined, at)).bytesWritten
   }
 }
 

@@ -4,9 +4,9 @@ import { open, readdir, readFile, rm, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { TabletkeeperError } from '../model/errors.ts'
-import { BodyFailure, writeDurably } from './durable-file.ts'
+import { BodyFailure, makeDirectories, writeDurably } from './durable-file.ts'
 import { type FileOperation, storageError, translated } from './file-errors.ts'
-import { finalNameOf, temporaryNameOf } from './file-names.ts'
+import { finalNameOf, isWriteId, newWriteId, temporaryNameOf } from './file-names.ts'
 import { FileReader } from './file-reader.ts'
 import { readRepository, writeMarker } from './file-repository.ts'
 import {
@@ -19,9 +19,19 @@ import {
   splitPrefix,
   visibleEntries,
 } from './file-tree.ts'
+import { FileUpload } from './file-upload.ts'
 import { forAll } from './for-all.ts'
 import { assertKey, assertPrefix } from './object-key.ts'
-import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions, Repository } from './object-store.ts'
+import type {
+  ByteRange,
+  Listing,
+  ObjectInfo,
+  ObjectKey,
+  ObjectStore,
+  PutOptions,
+  Repository,
+  Upload,
+} from './object-store.ts'
 
 /** Files asked for at once, so that a slow mount is not waited for once each. */
 const AT_ONCE = 32
@@ -60,8 +70,7 @@ export class FileStore implements ObjectStore {
     if (body instanceof Readable) body.on('error', () => {})
     try {
       assertKey(key)
-      const repository = await this.repository()
-      if (repository.state === 'new' || repository.id === null) await writeMarker(this.#root)
+      await this.#makeReady()
       return await writeDurably(this.#root, this.#pathOf(key), body, options)
     } catch (error) {
       if (body instanceof Readable) body.destroy()
@@ -146,6 +155,27 @@ export class FileStore implements ObjectStore {
     })
   }
 
+  async upload(directory: string, id = newWriteId()): Promise<Upload> {
+    assertKey(`${directory}0`)
+    if (!directory.endsWith('/') || !isWriteId(id)) {
+      throw new TabletkeeperError(
+        'InvalidInput',
+        `no upload to ${JSON.stringify(directory)} has the id ${JSON.stringify(id)}`,
+      )
+    }
+    const makeDirectory = async () => {
+      await this.#makeReady()
+      await makeDirectories(this.#root, join(this.#root, directory))
+    }
+    await translated(this.#operation(`upload to ${directory}`), makeDirectory)
+    return new FileUpload({ store: this.description, root: this.#root, directory, id, makeDirectory })
+  }
+
+  localPath(key: ObjectKey): string {
+    assertKey(key)
+    return this.#pathOf(key)
+  }
+
   async probe(): Promise<void> {
     const path = join(this.#root, temporaryNameOf('probe'))
     const written = randomBytes(64)
@@ -173,6 +203,14 @@ export class FileStore implements ObjectStore {
 
   #pathOf(key: ObjectKey): string {
     return join(this.#root, key)
+  }
+
+  /** Before anything is written: whatever stands there gets a marker, so that it is known from a missing mount. */
+  async #makeReady(): Promise<void> {
+    const repository = await this.repository()
+    if (repository.state === 'ready' && repository.id !== null) return
+    await writeMarker(this.#root)
+    await this.repository()
   }
 
   async #assertReady(): Promise<void> {

@@ -73,6 +73,15 @@ export interface ObjectStore {
    * directories, multipart uploads. A write that is still at work there fails.
    */
   abortUploads(prefix: string): Promise<void>
+  /**
+   * Begins to store objects of one directory that all become visible together, or goes on with what an earlier process began under
+   * `id`. As `put` does, it makes a new repository ready. What is never committed is removed by `abortUploads`.
+   * @param directory ends in `/`
+   * @throws InvalidInput when `id` is none that an upload of this kind of store has
+   */
+  upload(directory: string, id?: string): Promise<Upload>
+  /** The local file that has an object's bytes, for readers on other threads; undefined where objects are no files. */
+  localPath(key: ObjectKey): string | undefined
   /** Proves by a round trip that the store can be written, read and listed; leaves no more than one reused probe object. */
   probe(): Promise<void>
 }
@@ -81,4 +90,43 @@ export interface PutOptions {
   /** Fail with `Refused` instead of replacing. */
   readonly ifAbsent?: boolean
   readonly signal?: AbortSignal
+}
+
+/**
+ * Objects on their way into one directory. Nobody sees any of them before `commit`. What was written outlives the process that wrote it,
+ * not the host: after a restart of the host, begin a new upload.
+ */
+export interface Upload {
+  /** Goes on with this upload from another process, by `upload(directory, id)`. */
+  readonly id: string
+  /**
+   * Begins to write the object `name` of the directory, or goes on with it: the first `from` bytes that were written under that name
+   * are kept, what is beyond is dropped; 0 begins anew. One writer at a time for each name.
+   * @throws InvalidInput when no object of the directory can be called so
+   */
+  open(name: string, from: number): Promise<ObjectWriter>
+  /**
+   * A local file that becomes the object `name`, for writers on other threads who write it whole instead of by `open`, with mode
+   * `FILE_MODE`; undefined where objects are no files.
+   */
+  localPath(name: string): string | undefined
+  /**
+   * Makes the objects `names` durable, then visible. It looks at the whole directory: give it many names at once. Those that are
+   * visible already are done, so that a commit that failed or was cut off can be repeated.
+   * @throws Refused when an object of one of the names was stored by somebody else, and then none becomes visible by this call;
+   *   StorageUnavailable when what was written for one is gone
+   */
+  commit(names: readonly string[]): Promise<void>
+}
+
+export interface ObjectWriter {
+  /** Bytes that are there already and were kept: what `open` was asked for, or fewer when fewer were written. */
+  readonly kept: number
+  /**
+   * Adds to the end. When it resolves the bytes outlive this process. Wait for one write before the next; after one that failed, open
+   * the object again.
+   */
+  write(bytes: Uint8Array): Promise<void>
+  /** Ends the writing, not the object: it can be opened again until it is committed. */
+  close(): Promise<void>
 }

@@ -1,0 +1,112 @@
+import { close, fstatSync, open } from 'node:fs'
+import { createRequire } from 'node:module'
+import { getSystemErrorName, promisify } from 'node:util'
+import { TabletkeeperError } from '../model/errors.ts'
+
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
+const POSIX_FADV_NOREUSE = 5
+const ENXIO = 6
+const EINVAL = 22
+
+const openFile = promisify(open)
+const closeFile = promisify(close)
+
+/**
+ * Makes everything durable that was written to the file system of `path`, by whomever (syncfs(2)). The call waits in another thread.
+ * Before Linux 5.8 it keeps silent about data that could not be written.
+ * @throws InvalidConfig on other systems than Linux; the system's error, with its code, when it fails
+ */
+export async function syncFileSystem(path: string): Promise<void> {
+  const { syncfs } = libc()
+  const descriptor = await openFile(path, 'r')
+  try {
+    const errno = await syncfs(descriptor)
+    if (errno !== 0) throw systemError('syncfs', errno, path)
+  } finally {
+    await closeFile(descriptor)
+  }
+}
+
+/**
+ * Tells the kernel that what is read from an open file is not wanted again, so that it does not push out what is (posix_fadvise(2)).
+ * It is advice: a refusal is no error.
+ * @throws InvalidConfig on other systems than Linux
+ */
+export function adviseReadOnce(descriptor: number): void {
+  libc().fadvise(descriptor, POSIX_FADV_NOREUSE)
+}
+
+/**
+ * Where the first data at or after `offset` begins, in bytes; undefined when there is none up to the end (lseek(2), SEEK_DATA).
+ * It moves the position of the open file: read it at positions of your own.
+ * @throws InvalidConfig on other systems than Linux; the system's error, with its code, when it fails
+ */
+export function nextData(descriptor: number, offset: number): number | undefined {
+  const { at, errno } = libc().lseek(descriptor, offset, SEEK_DATA)
+  if (errno === 0) return at
+  if (errno === ENXIO) return undefined
+  if (errno !== EINVAL) throw systemError('lseek', errno)
+  return offset < fstatSync(descriptor).size ? offset : undefined
+}
+
+/**
+ * Where the first hole at or after `offset` begins, in bytes: the end of the file at the latest, or `offset` when that is beyond it
+ * (lseek(2), SEEK_HOLE). As `nextData` otherwise.
+ */
+export function nextHole(descriptor: number, offset: number): number {
+  const { at, errno } = libc().lseek(descriptor, offset, SEEK_HOLE)
+  if (errno === 0) return at
+  if (errno === ENXIO) return offset
+  if (errno !== EINVAL) throw systemError('lseek', errno)
+  return Math.max(offset, fstatSync(descriptor).size)
+}
+
+/** The calls that Node lacks; `errno` is 0 when one succeeded. */
+interface Libc {
+  syncfs(descriptor: number): Promise<number>
+  fadvise(descriptor: number, advice: number): void
+  lseek(descriptor: number, offset: number, whence: number): { readonly at: number; readonly errno: number }
+}
+
+let loaded: Libc | undefined
+
+/** Loaded by the first call, and at once: those who ask for holes in a worker thread do not wait for promises. */
+function libc(): Libc {
+  loaded ??= bindLibc()
+  return loaded
+}
+
+function bindLibc(): Libc {
+  if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) {
+    throw new TabletkeeperError('InvalidConfig', `backups cannot be copied on ${process.platform} (${process.arch})`, {
+      hint: 'Only Linux on x86_64 and arm64 is supported.',
+    })
+  }
+  const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi')
+  const library = koffi.load(null)
+  const syncfs = library.func('syncfs', 'int', ['int'])
+  const fadvise = library.func('posix_fadvise', 'int', ['int', 'int64', 'int64', 'int'])
+  const lseek = library.func('lseek', 'int64', ['int', 'int64', 'int'])
+  return {
+    syncfs: (descriptor) =>
+      new Promise((resolve, reject) => {
+        // koffi keeps each call's errno for its callback.
+        syncfs.async(descriptor, (error: unknown, status: unknown) => {
+          if (error) reject(error)
+          else resolve(status === 0 ? 0 : koffi.errno())
+        })
+      }),
+    fadvise: (descriptor, advice) => void fadvise(descriptor, 0, 0, advice),
+    lseek: (descriptor, offset, whence) => {
+      const at = Number(lseek(descriptor, offset, whence))
+      return { at, errno: at >= 0 ? 0 : koffi.errno() }
+    },
+  }
+}
+
+function systemError(call: string, errno: number, path?: string): NodeJS.ErrnoException {
+  const code = getSystemErrorName(-errno)
+  const message = `${code}: ${call} failed${path === undefined ? '' : `, ${path}`}`
+  return Object.assign(new Error(message), { errno: -errno, code, syscall: call, ...(path !== undefined && { path }) })
+}

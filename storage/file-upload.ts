@@ -1,0 +1,166 @@
+import { constants } from 'node:fs'
+import { type FileHandle, lstat, opendir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TabletkeeperError } from '../model/errors.ts'
+import { openBelow, syncDirectory, writeAll } from './durable-file.ts'
+import { codeOf, type FileOperation, translated } from './file-errors.ts'
+import { isVisible, temporaryNameOf } from './file-names.ts'
+import { forAll } from './for-all.ts'
+import { assertKey } from './object-key.ts'
+import type { ObjectWriter, Upload } from './object-store.ts'
+import { syncFiles } from './sync-files.ts'
+
+/** Files renamed at once: enough to keep a network mount busy. */
+const AT_ONCE = 64
+
+export interface UploadPlace {
+  /** The store's description. */
+  readonly store: string
+  readonly root: string
+  /** Below the root; ends in `/`. */
+  readonly directory: string
+  readonly id: string
+  /** Proves that the store is the one that it was, and makes the directory where it is missing. */
+  makeDirectory(): Promise<void>
+}
+
+/** Objects that are written as temporary files of one id in their directory, and get their names all together. */
+export class FileUpload implements Upload {
+  readonly id: string
+  readonly #place: UploadPlace
+  readonly #path: string
+
+  constructor(place: UploadPlace) {
+    this.id = place.id
+    this.#place = place
+    this.#path = join(place.root, place.directory)
+  }
+
+  async open(name: string, from: number): Promise<ObjectWriter> {
+    const path = this.localPath(name)
+    const operation = this.#operation('store', name)
+    return await translated(operation, async () => {
+      const handle = await openBelow(path, constants.O_RDWR | constants.O_CREAT, () => this.#place.makeDirectory())
+      try {
+        const { size } = await handle.stat()
+        const kept = Math.min(size, from)
+        if (kept < size) await handle.truncate(kept)
+        return new FileWriter(handle, kept, operation)
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
+    })
+  }
+
+  localPath(name: string): string {
+    this.#assertName(name)
+    return join(this.#path, this.#temporaryOf(name))
+  }
+
+  async commit(names: readonly string[]): Promise<void> {
+    for (const name of names) this.#assertName(name)
+    const { store, directory } = this.#place
+    await translated({ store, doing: `publish the objects of ${directory}` }, async () => {
+      const visible = await this.#visibleNames()
+      const done = names.filter((name) => visible.has(name))
+      await forAll(done, AT_ONCE, (name) => this.#assertDone(name))
+      const awaited = done.length === 0 ? names : names.filter((name) => !visible.has(name))
+      await syncFiles(this.#path, awaited, (name) => this.#temporaryOf(name))
+      await forAll(awaited, AT_ONCE, (name) => this.#publish(name))
+      await syncDirectory(this.#path)
+    })
+  }
+
+  async #visibleNames(): Promise<ReadonlySet<string>> {
+    const names = new Set<string>()
+    // Entry by entry: as a rule nearly all are temporary files, perhaps a hundred thousand, of which nothing is kept.
+    for await (const { name } of await opendir(this.#path, { bufferSize: 1024 })) {
+      if (isVisible(name, false)) names.add(name)
+    }
+    return names
+  }
+
+  /** An object that is visible was published by this upload when nothing of it is left to publish. */
+  async #assertDone(name: string): Promise<void> {
+    const { store, directory } = this.#place
+    if (!(await this.#exists(this.#temporaryOf(name)))) return
+    throw new TabletkeeperError(
+      'Refused',
+      `${store} has an object ${directory}${name} that this upload did not store`,
+      {
+        hint: 'Somebody else has written it: look whether two runs make the same backup.',
+      },
+    )
+  }
+
+  async #publish(name: string): Promise<void> {
+    await translated(this.#operation('publish', name), async () => {
+      try {
+        await rename(this.localPath(name), join(this.#path, name))
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT') throw error
+        // NFS repeats a request whose answer was lost, and then finds what it did itself.
+        if (!(await this.#exists(name))) throw this.#lost(name, error)
+      }
+    })
+  }
+
+  async #exists(entry: string): Promise<boolean> {
+    try {
+      await lstat(join(this.#path, entry))
+      return true
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  #lost(name: string, cause: unknown): TabletkeeperError {
+    const { store, directory } = this.#place
+    return new TabletkeeperError('StorageUnavailable', `${store} has lost what was written for ${directory}${name}`, {
+      cause,
+      hint: 'Somebody removed it, or the mount is another one: look, then start the run again.',
+    })
+  }
+
+  #temporaryOf(name: string): string {
+    return temporaryNameOf(name, this.id)
+  }
+
+  #operation(doing: string, name: string): FileOperation {
+    return { store: this.#place.store, doing: `${doing} ${this.#place.directory}${name}` }
+  }
+
+  #assertName(name: string): void {
+    assertKey(this.#place.directory + name)
+    if (name.includes('/')) {
+      throw new TabletkeeperError('InvalidInput', `${name} is not a name in one directory`)
+    }
+  }
+}
+
+/** Writes at positions of its own, so that what an earlier process left behind does not matter. */
+class FileWriter implements ObjectWriter {
+  readonly kept: number
+  readonly #handle: FileHandle
+  readonly #operation: FileOperation
+  #end: number
+
+  constructor(handle: FileHandle, kept: number, operation: FileOperation) {
+    this.kept = kept
+    this.#handle = handle
+    this.#operation = operation
+    this.#end = kept
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    const at = this.#end
+    this.#end += bytes.length
+    await translated(this.#operation, () => writeAll(this.#handle, bytes, at))
+  }
+
+  async close(): Promise<void> {
+    await translated(this.#operation, () => this.#handle.close())
+  }
+}

@@ -1,0 +1,63 @@
+import { constants } from 'node:fs'
+import { open, statfs } from 'node:fs/promises'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import { syncFileSystem } from '../mysql/system-calls.ts'
+import { codeOf } from './file-errors.ts'
+import { forAll } from './for-all.ts'
+
+/** Files whose data is waited for at once: a disk joins such requests, a network mount is not waited for once each. */
+const AT_ONCE = 32
+
+/**
+ * File systems of this host's own disks, by statfs(2), in which syncfs waits for all data and tells what was lost. Elsewhere it may do
+ * neither: FUSE (sshfs, s3fs) does nothing, overlayfs keeps the errors of the one below for itself, network file systems differ.
+ */
+const SYNCED_AS_A_WHOLE: ReadonlySet<number> = new Set([
+  0xef53, // ext4
+  0x58465342, // XFS
+  0x9123683e, // Btrfs
+  0xf2f52010, // F2FS
+  0x01021994, // tmpfs
+])
+
+/**
+ * Makes the data of one directory's files durable, which `fileOf` names for `items`. Those that do not exist are passed over.
+ * @throws errors of the file system
+ */
+export async function syncFiles<T>(directory: string, items: readonly T[], fileOf: (item: T) => string): Promise<void> {
+  if ((await isSyncedAsAWhole(directory)) && (await syncWhole(directory))) return
+  await forAll(items, AT_ONCE, (item) => syncFile(join(directory, fileOf(item))))
+}
+
+async function isSyncedAsAWhole(directory: string): Promise<boolean> {
+  // Before 5.8 syncfs said nothing of data that could not be written.
+  const [major = 0, minor = 0] = release().split('.').map(Number)
+  if (major < 5 || (major === 5 && minor < 8)) return false
+  return SYNCED_AS_A_WHOLE.has((await statfs(directory)).type)
+}
+
+/** @returns false where the call itself is missing or forbidden, as a container's filter may have it */
+async function syncWhole(directory: string): Promise<boolean> {
+  try {
+    await syncFileSystem(directory)
+    return true
+  } catch (error) {
+    if (['ENOSYS', 'EPERM', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes(codeOf(error) ?? '')) return false
+    throw error
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  try {
+    // For writing: SMB writes nothing back for a file that is open for reading.
+    const handle = await open(path, constants.O_RDWR)
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
