@@ -1,6 +1,7 @@
-import type { Dirent } from 'node:fs'
+import { type Dirent, lstatSync } from 'node:fs'
 import { lstat, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { TabletkeeperError } from '../model/errors.ts'
 import { assertUndoInside, isTaken, keptEntries } from './data-roots.ts'
 import type { ServerLayout } from './my-cnf.ts'
@@ -32,6 +33,8 @@ const ROOT_TABLESPACE = /^undo_\d+$|\.ibu$|\.ibd$/
 // Vitess's isDbDir (BE:771-805).
 const DATABASE_FILE = /^db\.opt$|\.(frm|sst|ibd|sdi)$/
 const MYROCKS_DIRECTORY = '.rocksdb'
+/** About two milliseconds of looking; then whatever else the agent has to do gets its turn. */
+const LOOKS_AT_ONCE = 500
 
 /**
  * The files of a stopped server that a backup needs, in the order in which Vitess lists them; undo and general tablespaces in the root, which
@@ -48,9 +51,7 @@ export async function selectFiles(layout: ServerLayout): Promise<DataFile[]> {
     ...rootTablespaces(layout, root),
     ...(await databaseFiles(layout, root)),
   ]
-  const files: DataFile[] = []
-  for (const candidate of candidates) files.push(await inspect(candidate))
-  return files
+  return await lookAtAll(candidates, inspect)
 }
 
 /**
@@ -76,13 +77,13 @@ export async function emptiness(layout: ServerLayout): Promise<'empty' | 'data' 
  * @throws FenceBroken that names the first file that is not what it was
  */
 export async function checkUnchanged(files: readonly DataFile[]): Promise<void> {
-  for (const file of files) {
-    const now = await orMissing(lstat(file.path, { bigint: true }))
-    if (now && now.size === BigInt(file.size) && now.mtimeNs === file.mtimeNs && now.ino === file.inode) continue
+  await lookAtAll(files, (file) => {
+    const now = lstatSync(file.path, { bigint: true, throwIfNoEntry: false })
+    if (now && now.size === BigInt(file.size) && now.mtimeNs === file.mtimeNs && now.ino === file.inode) return
     throw new TabletkeeperError('FenceBroken', `${file.path} was ${now ? 'changed' : 'removed'} while it was copied`, {
       hint: 'Something other than the agent started mysqld on these files, or wrote to them: find out what, then run the backup again.',
     })
-  }
+  })
 }
 
 async function systemFiles({ innodbDataHome, systemFiles }: ServerLayout): Promise<Candidate[]> {
@@ -120,20 +121,29 @@ async function databaseFiles(layout: ServerLayout, root: readonly Dirent[]): Pro
     const names = (await sorted(directory)).map((inside) => inside.name)
     if (!names.some((name) => DATABASE_FILE.test(name))) continue
     if (isLink) throw refused(`the database directory ${directory} is a symbolic link`)
-    candidates.push(
-      ...names.map((name): Candidate => ({ base: 'Data', name: `${entry.name}/${name}`, path: join(directory, name) })),
-    )
+    for (const name of names)
+      candidates.push({ base: 'Data', name: `${entry.name}/${name}`, path: join(directory, name) })
   }
   return candidates
 }
 
-async function inspect(candidate: Candidate): Promise<DataFile> {
+function inspect(candidate: Candidate): DataFile {
   const { path } = candidate
-  const stats = await lstat(path, { bigint: true })
+  const stats = lstatSync(path, { bigint: true })
   if (stats.isSymbolicLink()) throw refused(`${path} is a symbolic link`)
   if (stats.isDirectory()) throw refused(`${path} is a directory where only files can be`)
   if (!stats.isFile()) throw refused(`${path} is not a file`)
   return { ...candidate, size: Number(stats.size), mtimeNs: stats.mtimeNs, inode: stats.ino }
+}
+
+/** Looks take microseconds each, and a thousand awaited ones many times that: the tablet may be down meanwhile. */
+async function lookAtAll<T, R>(items: readonly T[], look: (item: T) => R): Promise<R[]> {
+  const seen: R[] = []
+  for (const [index, item] of items.entries()) {
+    seen.push(look(item))
+    if (index % LOOKS_AT_ONCE === LOOKS_AT_ONCE - 1) await turn()
+  }
+  return seen
 }
 
 /** The entries of a directory as Vitess lists them: by bytes. One that is not there has none. */
