@@ -2,6 +2,7 @@
 export const DEFAULTS = {
   backup: {
     concurrency: 'cores',
+    snapshot: 'auto',
     level: 1,
     drainTimeout: '30s',
     maxLag: '10s',

@@ -164,6 +164,7 @@ export const configSchema = section({
   ),
   backup: section({
     concurrency,
+    snapshot: choice('auto', 'reflink', 'none'),
     level: integer('a level of zstd; write 1 (fast) to 19 (small)', 1, 19),
     drainTimeout: duration,
     maxLag: duration,

@@ -19,6 +19,8 @@ export interface Config {
   readonly shards: ReadonlyMap<ShardName, ReadonlyMap<TabletAlias, TabletConfig>>
   readonly backup: {
     readonly concurrency: Concurrency
+    /** Whether a backup is copied from a clone of the files, so that mysqld is down for seconds: where it can be, always, or never. */
+    readonly snapshot: 'auto' | 'reflink' | 'none'
     /** Of zstd, 1 to 19. */
     readonly level: number
     /** How long client sessions get to leave before they are ended. */

@@ -45,6 +45,7 @@ describe('every setting is told with its origin', () => {
       'shards.commerce/0.zone1-0000000101.mysql.replication.user': 'repl (tk.yaml:5)',
       'shards.commerce/0.zone1-0000000101.mysql.replication.passwordFile': '/etc/tabletkeeper/repl (tk.yaml:5)',
       'backup.concurrency': 'cores (default)',
+      'backup.snapshot': 'auto (default)',
       'backup.level': '1 (default)',
       'backup.drainTimeout': '30s (default)',
       'backup.maxLag': '10s (default)',

@@ -13,6 +13,7 @@ describe('a minimal configuration', () => {
       storage: { kind: 'file', root: '/mnt/backups' },
       backup: {
         concurrency: 'cores',
+        snapshot: 'auto',
         level: 1,
         drainTimeout: 30_000,
         maxLag: 10_000,
