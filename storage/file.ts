@@ -22,16 +22,7 @@ import {
 import { FileUpload } from './file-upload.ts'
 import { forAll } from './for-all.ts'
 import { assertKey, assertPrefix } from './object-key.ts'
-import type {
-  ByteRange,
-  Listing,
-  ObjectInfo,
-  ObjectKey,
-  ObjectStore,
-  PutOptions,
-  Repository,
-  Upload,
-} from './object-store.ts'
+import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions, Repository } from './object-store.ts'
 
 /** Files asked for at once, so that a slow mount is not waited for once each. */
 const AT_ONCE = 32
@@ -141,12 +132,11 @@ export class FileStore implements ObjectStore {
       const { directory, start } = splitPrefix(prefix)
       const below = await directoriesBelow(this.#root, directory, start)
       for (const searched of [...below, directory]) {
-        for (const { name } of await entriesBelow(this.#root, searched)) {
+        const unfinished = (await entriesBelow(this.#root, searched)).filter(({ name }) => {
           const final = finalNameOf(name)
-          if (final !== undefined && (searched + final).startsWith(prefix)) {
-            await rm(join(this.#root, searched, name), { force: true })
-          }
-        }
+          return final !== undefined && (searched + final).startsWith(prefix)
+        })
+        await forAll(unfinished, AT_ONCE, ({ name }) => rm(join(this.#root, searched, name), { force: true }))
       }
       await settleRemoval(
         this.#root,
@@ -155,7 +145,7 @@ export class FileStore implements ObjectStore {
     })
   }
 
-  async upload(directory: string, id = newWriteId()): Promise<Upload> {
+  async upload(directory: string, id = newWriteId()): Promise<FileUpload> {
     assertKey(`${directory}0`)
     if (!directory.endsWith('/') || !isWriteId(id)) {
       throw new TabletkeeperError(

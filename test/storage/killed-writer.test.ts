@@ -2,14 +2,18 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { expect, test, vi } from 'vitest'
 import { FileStore } from '../../storage/file.ts'
 import { SHARD } from './sample-backup.ts'
+import { contentOf } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
+import { pieceOf } from './upload-pieces.ts'
+
+const directory = `${SHARD}/2026-11-24.143446.zone1-0000000101/`
 
 test('a writer that is killed leaves no object, and its unfinished write can be removed', async () => {
   const root = await temporaryDirectory()
-  const directory = `${SHARD}/2026-11-24.143446.zone1-0000000101/`
   const writer = spawn(process.execPath, [join(import.meta.dirname, 'endless-writer.ts'), root, `${directory}0`], {
     stdio: 'inherit',
   })
@@ -23,4 +27,32 @@ test('a writer that is killed leaves no object, and its unfinished write can be 
   expect((await store.list('')).objects).toEqual([])
   await store.abortUploads(directory)
   expect(await readdir(root)).toEqual(['.tabletkeeper-repository'])
+})
+
+test('an upload whose process is killed is gone on with from the last byte that it reported', async () => {
+  const root = await temporaryDirectory()
+  const program = join(import.meta.dirname, 'endless-upload.ts')
+  const writer = spawn(process.execPath, [program, root, directory, '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(writer, 'exit')
+  let reported = { id: '', bytes: 0 }
+  for await (const line of createInterface(writer.stdout)) {
+    const [id = '', bytes] = line.split(' ')
+    reported = { id, bytes: Number(bytes) }
+    if (reported.bytes >= 3_000_000) writer.kill('SIGKILL')
+  }
+  await exited
+  expect(reported.bytes).toBeGreaterThanOrEqual(3_000_000)
+  const store = new FileStore(root)
+  expect((await store.list('')).objects).toEqual([])
+
+  const upload = await store.upload(directory, reported.id)
+  const rest = await upload.open('0', reported.bytes)
+  expect(rest.kept).toBe(reported.bytes)
+  const before = reported.bytes / pieceOf(0).length
+  for (const index of [before, before + 1]) await rest.write(pieceOf(index))
+  await rest.close()
+  await upload.commit(['0'])
+  const whole = Buffer.concat(Array.from({ length: before + 2 }, (_, index) => pieceOf(index)))
+  expect(whole.equals(await contentOf(store, `${directory}0`))).toBe(true)
+  expect(await readdir(join(root, directory))).toEqual(['0'])
 })

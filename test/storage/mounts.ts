@@ -38,6 +38,29 @@ export async function smallDisk(mebibytes: number): Promise<string> {
   return path
 }
 
+/**
+ * What the disk under the file system at `path`, which `smallDisk` gave, holds now that its host loses power: a copy of it, mounted.
+ */
+export async function afterPowerLoss(path: string): Promise<string> {
+  const device = (await run('findmnt', ['-n', '-o', 'SOURCE', path])).stdout.trim()
+  const image = (await run('losetup', ['-n', '-O', 'BACK-FILE', device])).stdout.trim()
+  const [directory, copy] = [await temporaryDirectory(), await temporaryDirectory()]
+  await run('cp', [image, join(directory, 'image')])
+  await mount('-o', 'loop', join(directory, 'image'), copy)
+  onTestFinished(() => unmount(copy))
+  return copy
+}
+
+/** A file system over another one, as containers have it. */
+export async function overlay(): Promise<string> {
+  const [base, path] = [await temporaryDirectory(), await temporaryDirectory()]
+  const [lower, upper, work] = [join(base, 'lower'), join(base, 'upper'), join(base, 'work')]
+  await run('mkdir', [lower, upper, work])
+  await mount('-t', 'overlay', '-o', `lowerdir=${lower},upperdir=${upper},workdir=${work}`, 'overlay', path)
+  onTestFinished(() => unmount(path))
+  return path
+}
+
 /** Makes a directory one that not even root may change. */
 export async function freeze(path: string): Promise<void> {
   await run('chattr', ['+i', path])
