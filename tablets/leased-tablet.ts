@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { TabletkeeperError } from '../model/errors.ts'
 import { assertClaim, type Claim, type Lease } from '../model/lease.ts'
@@ -7,6 +6,7 @@ import type { RunKind, StepName } from '../model/runs.ts'
 import type { ServiceType, TabletType } from '../model/tablet-type.ts'
 import type { TabletDriver } from './driver.ts'
 import type { LeaseFile } from './lease-file.ts'
+import { SoleWork, type Work } from './sole-work.ts'
 
 /** Which run wants the tablet, and what it must be given back as. */
 export interface TakeRequest {
@@ -31,23 +31,10 @@ export interface StepContext {
 }
 
 /** A step of a run, which may hold what nobody else can have meanwhile. */
-export interface HoldingStep extends StepContext {
-  /** Released when the step ends; or when it does not end although it was told to, because a store hangs that it waits for. */
-  holds(resource: AsyncDisposable): void
-  /** Tells the step to end, with the error that it shall end with. */
-  giveUp(reason: TabletkeeperError): void
-}
+export interface HoldingStep extends StepContext, Work {}
 
 /** How often a running step touches the lease, so that its age tells how long no step has been at work, also after a crash. */
 const SIGN_OF_LIFE = 10_000
-
-/** How long a step that was told to stop may take before the tablet goes on without it. Only a store can hang that long. */
-const STOP_LIMIT = 60_000
-
-interface Running {
-  readonly abort: AbortController
-  readonly ended: Promise<unknown>
-}
 
 /**
  * The one tablet that an agent process looks after, and the only way to act on it. Steps and returns to service are serialised here:
@@ -57,18 +44,16 @@ export class LeasedTablet {
   readonly driver: TabletDriver
   readonly log: Logger
   readonly #file: LeaseFile
-  readonly #stopLimit: number
-  #running: Running | undefined
+  readonly #work: SoleWork
   #isReturning = false
-  #gate: Promise<unknown> = Promise.resolve()
   #rewriting: Promise<unknown> = Promise.resolve()
 
   /** @param stopLimit how long a step that was told to stop may take, in milliseconds */
-  constructor(driver: TabletDriver, file: LeaseFile, log: Logger, stopLimit: number = STOP_LIMIT) {
+  constructor(driver: TabletDriver, file: LeaseFile, log: Logger, stopLimit?: number) {
     this.driver = driver
     this.#file = file
     this.log = log
-    this.#stopLimit = stopLimit
+    this.#work = new SoleWork(stopLimit)
   }
 
   get leasePath(): string {
@@ -82,7 +67,7 @@ export class LeasedTablet {
 
   /** Whether a step or a return acts on the tablet in this process right now. */
   get busy(): boolean {
-    return this.#running !== undefined || this.#isReturning
+    return this.#work.isRunning || this.#isReturning
   }
 
   /**
@@ -90,7 +75,7 @@ export class LeasedTablet {
    * @throws TabletBusy when another run holds it
    */
   take(request: TakeRequest): Promise<Lease> {
-    return this.#exclusively(async () => {
+    return this.#work.exclusively(async () => {
       const now = new Date().toISOString()
       const lease: Lease = {
         version: 1,
@@ -131,34 +116,29 @@ export class LeasedTablet {
     signal: AbortSignal,
     act: (context: HoldingStep) => Promise<T>,
   ): Promise<T> {
-    const result = await this.#exclusively(async () => {
+    const result = await this.#work.exclusively(async () => {
       assertClaim(await this.#file.read(), claim, this.driver.alias)
       await this.#stopRunning()
       signal.throwIfAborted()
       const since = new Date().toISOString()
       let lease = await this.#change(claim, { step: { name, activityId, since } })
-      const abort = new AbortController()
-      const stop = AbortSignal.any([abort.signal, signal])
-      const held = new AsyncDisposableStack()
       const sign = setInterval(() => void this.#change(claim, {}).catch(() => undefined), SIGN_OF_LIFE)
-      const acting = act({
-        signal: stop,
-        get lease() {
-          return lease
-        },
-        update: async (change) => {
-          lease = await this.#change(claim, change)
-          return lease
-        },
-        holds: (resource) => void held.use(resource),
-        giveUp: (reason) => abort.abort(reason),
-      })
-      const ended = Promise.race([acting, this.#outlasted(stop, name)]).finally(() =>
-        this.#stepEnded(claim, sign, held),
+      const ended = () => {
+        clearInterval(sign)
+        return this.#rewrite((lease) => (lease?.token === claim.token ? { ...lease, step: null } : undefined))
+      }
+      return this.#work.begin({ name: `step ${name} of ${this.driver.alias}`, signal, ended }, (work) =>
+        act({
+          ...work,
+          get lease() {
+            return lease
+          },
+          update: async (change) => {
+            lease = await this.#change(claim, change)
+            return lease
+          },
+        }),
       )
-      this.#running = { abort, ended: ended.catch(() => undefined) }
-      // Wrapped: the gate must open now, not when the step has ended.
-      return { ended }
     })
     return await result.ended
   }
@@ -175,7 +155,7 @@ export class LeasedTablet {
 
   /** Gives the tablet up after a run that left nothing to undo. Without a lease there is nothing to do. */
   release(claim: Claim): Promise<void> {
-    return this.#exclusively(async () => {
+    return this.#work.exclusively(async () => {
       const lease = await this.#file.read()
       if (lease === undefined || lease.token !== claim.token) return
       assertClaim(lease, claim, this.driver.alias)
@@ -193,7 +173,7 @@ export class LeasedTablet {
     signal: AbortSignal,
     act: (context: StepContext) => Promise<T>,
   ): Promise<T | undefined> {
-    return this.#exclusively(async () => {
+    return this.#work.exclusively(async () => {
       signal.throwIfAborted()
       const found = await this.#file.read()
       if (found === undefined || !meant(found)) return undefined
@@ -224,40 +204,13 @@ export class LeasedTablet {
   /** Ends what runs in this process and waits for it; the lease stays. For the agent's own shutdown. */
   async stop(): Promise<void> {
     await this.#stopRunning()
-    await this.#gate
+    await this.#work.settled()
   }
 
   async #stopRunning(): Promise<void> {
-    const running = this.#running
-    if (running === undefined) return
-    running.abort.abort(
+    await this.#work.stop(
       new TabletkeeperError('FenceBroken', `a later attempt or a return to service took over ${this.driver.alias}`),
     )
-    await running.ended
-  }
-
-  /** Rejects when a step has not ended a minute after it was told to: the tablet goes on without it. */
-  async #outlasted(stop: AbortSignal, name: StepName): Promise<never> {
-    if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }))
-    await delay(this.#stopLimit, undefined, { ref: false })
-    throw new TabletkeeperError(
-      'StorageUnavailable',
-      `step ${name} of ${this.driver.alias} does not stop: storage hangs`,
-      {
-        cause: stop.reason,
-        hint: 'Look at the mount or the network of the storage. The tablet is returned to service without that step.',
-      },
-    )
-  }
-
-  async #stepEnded(claim: Claim, sign: NodeJS.Timeout, held: AsyncDisposableStack): Promise<void> {
-    clearInterval(sign)
-    try {
-      await held.disposeAsync()
-      await this.#rewrite((lease) => (lease?.token === claim.token ? { ...lease, step: null } : undefined))
-    } finally {
-      this.#running = undefined
-    }
   }
 
   async #change(claim: Claim, change: Partial<Lease>): Promise<Lease> {
@@ -279,12 +232,6 @@ export class LeasedTablet {
       return lease
     })
     this.#rewriting = result.catch(() => undefined)
-    return result
-  }
-
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#gate.then(work)
-    this.#gate = result.catch(() => undefined)
     return result
   }
 
