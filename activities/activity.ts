@@ -3,6 +3,7 @@ import { ApplicationFailureCategory } from '@temporalio/common'
 import type { Logger } from 'pino'
 import { isError, type TabletkeeperError } from '../model/errors.ts'
 import type { Progress } from '../model/runs.ts'
+import { progressSignals } from './progress-signals.ts'
 
 const BEAT = 1_000
 
@@ -19,13 +20,21 @@ export interface Attempt {
   sign(sign: Sign): void
 }
 
+/** What every activity of a process has in common. */
+export interface ActivityHost {
+  readonly log: Logger
+  /** Called when the server answers that the workflow of an activity does not exist any more. */
+  readonly workflowGone?: () => void
+  /** When a copy tells its run how far it is, instead of `SIGNAL_AFTER`. */
+  readonly signalAfter?: readonly number[] | undefined
+}
+
 /**
- * Makes an activity of a function: heartbeats each second with its latest sign, turns foreseen errors into failures that carry the
- * taxonomy's type, and tells `workflowGone` when the server answers that the workflow does not exist any more.
+ * Makes an activity of a function: heartbeats each second with its latest sign, tells the run itself of its progress now and then
+ * (`progressSignals`), and turns foreseen errors into failures that carry the taxonomy's type.
  */
 export function activity<Input, Output>(
-  log: Logger,
-  workflowGone: () => void,
+  { log, workflowGone, signalAfter }: ActivityHost,
   act: (attempt: Attempt, input: Input) => Promise<Output>,
 ): (input: Input) => Promise<Output> {
   return async (input) => {
@@ -35,7 +44,14 @@ export function activity<Input, Output>(
     let latest: Sign | undefined
     const beating = setInterval(() => context.heartbeat(latest), BEAT)
     cancellationSignal.addEventListener('abort', () => {
-      if (String(cancellationSignal.reason).includes('NOT_FOUND')) workflowGone()
+      if (String(cancellationSignal.reason).includes('NOT_FOUND')) workflowGone?.()
+    })
+    const signal = progressSignals({
+      step: info.activityType,
+      age: info.currentAttemptScheduledTimestampMs - info.scheduledTimestampMs,
+      after: signalAfter,
+      send: (report) => context.client.workflow.getHandle(workflowId, runId).signal('progress', report),
+      failed: (error) => log.debug({ event: 'progress', workflowId, runId, err: error }, 'the run was not told of it'),
     })
     const began = Date.now()
     const line = { event: 'step', step: info.activityType, workflowId, runId, attempt: info.attempt }
@@ -49,6 +65,7 @@ export function activity<Input, Output>(
         signal: cancellationSignal,
         sign: (sign) => {
           latest = sign
+          if (!('waitingFor' in sign)) signal(sign)
         },
       }
       const output = await act(attempt, input)

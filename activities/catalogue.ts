@@ -32,9 +32,9 @@ export function findingActivities(context: TabletContext): Pick<TabletActivities
 
 /** Activities of control: they need storage and nothing else. */
 export function controlActivities(store: ObjectStore, log: Logger): ControlActivities {
-  const ignore = (): void => undefined
+  const host = { log }
   return {
-    discardBackup: activity(log, ignore, async (_attempt, { shard, backup }) => {
+    discardBackup: activity(host, async (_attempt, { shard, backup }) => {
       try {
         await discardIncomplete(store, shard, backup)
       } catch (error) {
@@ -42,7 +42,7 @@ export function controlActivities(store: ObjectStore, log: Logger): ControlActiv
         if (!isError(error, 'Refused', 'NotFound')) throw error
       }
     }),
-    checkStorage: activity(log, ignore, async (_attempt, _none: undefined) => {
+    checkStorage: activity(host, async (_attempt, _none: undefined) => {
       await store.probe()
       return { description: store.description }
     }),

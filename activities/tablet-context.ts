@@ -1,21 +1,19 @@
 import { availableParallelism } from 'node:os'
-import type { Logger } from 'pino'
 import type { Config } from '../model/config.ts'
 import type { StepName } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import type { LagMonitor } from '../tablets/lag-monitor.ts'
 import type { HoldingStep, LeasedTablet } from '../tablets/leased-tablet.ts'
-import { type Attempt, activity } from './activity.ts'
+import { type ActivityHost, type Attempt, activity } from './activity.ts'
 import type { TokenInput } from './contract.ts'
 
 /** What the activities of one tablet work with. */
-export interface TabletContext {
+export interface TabletContext extends ActivityHost {
   readonly tablet: LeasedTablet
   readonly config: Config
   readonly store: ObjectStore
   readonly lag: LagMonitor
-  readonly log: Logger
   readonly machineId: string
   /** The server said that the workflow of a running step is gone: look at the lease now. */
   readonly workflowGone: () => void
@@ -28,7 +26,7 @@ export function onTablet<Input, Output>(
   context: TabletContext,
   act: (attempt: Attempt, input: Input) => Promise<Output>,
 ) {
-  return activity(context.log, context.workflowGone, act)
+  return activity(context, act)
 }
 
 /** An activity that acts as a step under the lease. */
@@ -37,7 +35,7 @@ export function underLease<Input extends TokenInput, Output>(
   name: StepName,
   act: (step: HoldingStep, input: Input, attempt: Attempt) => Promise<Output>,
 ): (input: Input) => Promise<Output> {
-  return activity(context.log, context.workflowGone, async (attempt, input: Input) => {
+  return activity(context, async (attempt, input: Input) => {
     const claim = { runId: attempt.runId, token: input.token }
     return await context.tablet.step(claim, name, attempt.activityId, attempt.signal, (step) =>
       act(step, input, attempt),

@@ -1,5 +1,6 @@
 import { defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client'
 import { parseAlias, type TabletAlias } from '../model/alias.ts'
+import { parseProgress } from '../model/progress-report.ts'
 import type { Progress } from '../model/runs.ts'
 import { parseShardName, type ShardName } from '../model/shard-name.ts'
 
@@ -110,7 +111,7 @@ function readActivity(raw: RawActivity, now: Date): PendingActivity {
       ? { type: raw.lastFailure.applicationFailureInfo?.type || undefined, message: raw.lastFailure.message ?? '' }
       : undefined,
     lastWorker: raw.lastWorkerIdentity || undefined,
-    progress: isProgress(heartbeat) ? heartbeat : undefined,
+    progress: parseProgress(heartbeat),
     waitingFor: waitingForOf(heartbeat),
   }
 }
@@ -130,13 +131,6 @@ function readHeartbeat(raw: RawActivity): unknown {
     // Encrypted by a codec that this client does not have: progress is not worth a failure.
     return undefined
   }
-}
-
-function isProgress(value: unknown): value is Progress {
-  const keys: readonly (keyof Progress)[] = ['bytesDone', 'bytesTotal', 'filesDone', 'filesTotal', 'bytesPerSecond']
-  if (typeof value !== 'object' || value === null) return false
-  const entries = new Map(Object.entries(value))
-  return keys.every((key) => typeof entries.get(key) === 'number')
 }
 
 function waitingForOf(value: unknown): string | undefined {

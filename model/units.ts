@@ -46,3 +46,12 @@ export function formatBytes(bytes: number): string {
   }
   return `${at === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${names[at]}`
 }
+
+/** Amounts with their unit written once where it is the same: `25.9/41.2 GiB`, `980 KiB/41.2 GiB`. */
+export function formatAmounts(amounts: readonly number[], separator: string): string {
+  const shown = amounts.map(formatBytes)
+  const units = new Set(shown.map((text) => text.slice(text.indexOf(' '))))
+  if (units.size !== 1) return shown.join(separator)
+  const [unit] = units
+  return `${shown.map((text) => text.slice(0, text.indexOf(' '))).join(separator)}${unit}`
+}

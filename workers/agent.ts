@@ -27,6 +27,8 @@ export interface AgentOptions {
   readonly log: Logger
   /** Around every activity: for tracing, and for tests that need a step to fail. */
   readonly interceptors?: WorkerInterceptors
+  /** When a copy tells its run how far it is (`SIGNAL_AFTER`); for tests. */
+  readonly signalAfter?: readonly number[]
   /** Called when every tablet's queue is polled. */
   readonly onReady?: () => void
 }
@@ -80,7 +82,18 @@ async function pollUntilAborted(
       const lease = await tablet.lease().catch(() => undefined)
       if (lease !== undefined) await endInterruptedSteps(link.client, taskQueue, lease, tablet.log)
       const workflowGone = (): void => reconcilers.get(open)?.kick()
-      const context = { tablet, config, store, lag, log: tablet.log, machineId: machine, workflowGone, keepType }
+      const { signalAfter } = options
+      const context = {
+        tablet,
+        config,
+        store,
+        lag,
+        log: tablet.log,
+        machineId: machine,
+        workflowGone,
+        signalAfter,
+        keepType,
+      }
       return await Worker.create({
         connection: link.connection,
         namespace: link.namespace,

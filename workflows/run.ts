@@ -3,7 +3,6 @@ import {
   CancelledFailure,
   condition,
   defineQuery,
-  defineSignal,
   isCancellation,
   setCurrentDetails,
   setHandler,
@@ -11,6 +10,7 @@ import {
 } from '@temporalio/workflow'
 import type { TokenInput } from '../activities/contract.ts'
 import type { BackupName } from '../model/backup-name.ts'
+import { formatReport, type ProgressReport, parseProgressReport } from '../model/progress-report.ts'
 import {
   type ReturnedBy,
   type RunInput,
@@ -22,12 +22,10 @@ import {
 import { formatDuration } from '../model/units.ts'
 import { type Cause, causeOf, hintOf, runFailure, withNothingChanged } from './failure.ts'
 import type { TabletAgent } from './options.ts'
+import { abandonSignal, contentOf, progressSignal } from './signals.ts'
 
 /** What the run did, does and waits for. */
 export const progressQuery = defineQuery<RunProgress>('progress')
-
-/** The host of the tablet is gone for good: end the run that waits for it. The lease dies with the host. */
-export const abandonSignal = defineSignal<[{ readonly reason: 'host-lost' }]>('abandon')
 
 /** One run over one tablet: its steps as people see them, its first failure, and its way back. */
 export class Run {
@@ -35,6 +33,8 @@ export class Run {
   readonly #done: { step: StepName; seconds: number; detail: string }[] = []
   readonly #suppressed: string[] = []
   readonly started = Date.now()
+  /** Of the step under way. */
+  #report: ProgressReport | undefined
   #first: { readonly error: unknown; readonly cause: Cause; readonly step: StepName } | undefined
   #abandoned = false
   #began = new Set<StepName>()
@@ -54,6 +54,7 @@ export class Run {
     }
     const root = CancellationScope.current()
     setHandler(progressQuery, () => this.#progress)
+    setHandler(progressSignal, (given) => this.#reported(parseProgressReport(contentOf(given))))
     setHandler(abandonSignal, () => {
       this.#abandoned = true
       root.cancel()
@@ -181,13 +182,28 @@ export class Run {
     this.#outSince = undefined
   }
 
+  /** One that comes after its step has ended says nothing any more. */
+  #reported(report: ProgressReport | undefined): void {
+    const { current } = this.#progress
+    if (report === undefined || report.step !== current?.step) return
+    this.#report = report
+    this.#describe()
+  }
+
   #show(current: RunProgress['current']): void {
     this.#progress.current = current
+    this.#report = undefined
+    this.#describe()
+  }
+
+  #describe(): void {
+    const { current } = this.#progress
     const lines = this.#done.map(
       (done) =>
         `- ✓ ${stepTitle(done.step, this.#progress.kind)} ${formatDuration(done.seconds * 1000)} ${done.detail}`,
     )
     if (current !== null) lines.push(`- … **${stepTitle(current.step, this.#progress.kind)}** since ${current.since}`)
+    if (this.#report !== undefined) lines.push(`  - ${formatReport(this.#report)}`)
     if (this.#progress.failure !== null) {
       const { step, message } = this.#progress.failure
       lines.push(`- ✗ ${step === null ? '' : stepTitle(step, this.#progress.kind)}: ${message}`)

@@ -2,7 +2,15 @@ import { isError } from '../../model/errors.ts'
 import { formatElapsed, formatTime } from '../output/clock.ts'
 import { describeFailure, EXIT, renderFailure } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
-import { RUN_COLUMNS, runDocument, runNotes, runRow, type ShownRun, tabletOf } from '../output/open-runs.ts'
+import {
+  RUN_COLUMNS,
+  runCounters,
+  runDocument,
+  runNotes,
+  runRow,
+  type ShownRun,
+  tabletOf,
+} from '../output/open-runs.ts'
 import { renderOutcome, renderWarnings } from '../output/outcome.ts'
 import { renderCurrent } from '../output/progress.ts'
 import { renderStep, shownSteps } from '../output/steps.ts'
@@ -52,7 +60,7 @@ async function showOpenRuns({ terminal, json }: CommandContext, keeper: Tabletke
   for (const line of titles) terminal.data(line)
   for (const [at, run] of runs.entries()) {
     terminal.data(lines[titles.length + at] ?? '')
-    for (const note of runNotes(run)) terminal.note(note)
+    for (const note of [...runCounters(run), ...runNotes(run)]) terminal.note(note)
   }
   return EXIT.done
 }

@@ -1,9 +1,9 @@
 import type { Manifest } from '../../model/manifest.ts'
+import { formatAmounts } from '../../model/units.ts'
 import type { BackupEntry } from '../../storage/catalogue.ts'
 import { compressionOf, sizesOf } from './backups.ts'
 import { formatClock, formatTime } from './clock.ts'
 import { counted } from './count.ts'
-import { formatAmounts } from './progress.ts'
 import type { Paint } from './terminal.ts'
 
 /** Everything about one backup, a fact a line. */

@@ -1,3 +1,4 @@
+import { describeProgress } from '../../model/progress-report.ts'
 import type { TabletReport } from '../../model/report.ts'
 import type { RunProgress } from '../../model/runs.ts'
 import type { RunView } from '../run-handle.ts'
@@ -36,6 +37,12 @@ export function runRow(run: ShownRun): string[] {
     formatElapsed(current?.since ?? status.startedAt, view.at),
     stateOf(view, report),
   ]
+}
+
+/** Counters of the step under way, which the row has no room for. */
+export function runCounters({ status }: Pick<ShownRun, 'status'>): string[] {
+  const progress = status.activity?.progress
+  return progress === undefined ? [] : [`  ${describeProgress(progress).join('  ')}`]
 }
 
 /** What the person may want to know beyond the row: for how long the tablet is away, and what to type; the run's id is in it. */

@@ -1,8 +1,7 @@
 import type { BackupResult, RestoreResult, Warning } from '../../model/runs.ts'
-import { formatBytes, formatDuration } from '../../model/units.ts'
+import { formatAmounts, formatBytes, formatDuration } from '../../model/units.ts'
 import { formatLag } from './clock.ts'
 import { counted } from './count.ts'
-import { formatAmounts } from './progress.ts'
 import type { Paint } from './terminal.ts'
 
 /** `done  2026-11-24.023004.zone1-0000000101  41.2 → 13.8 GiB, 1m58s, out of service 19.9s, 214 files` */

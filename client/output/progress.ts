@@ -1,5 +1,5 @@
+import { describeProgress } from '../../model/progress-report.ts'
 import { type Progress, stepTitle } from '../../model/runs.ts'
-import { formatBytes, formatDuration } from '../../model/units.ts'
 import type { RunView } from '../run-handle.ts'
 import { formatElapsed } from './clock.ts'
 import { titleOf } from './steps.ts'
@@ -22,7 +22,7 @@ export function currentStep(
   return undefined
 }
 
-/** `4 files copied      63%  25.9/41.2 GiB  412 MiB/s  38s left`; undefined when nothing is under way. */
+/** `4 files copied       63%  25.9/41.2 GiB  100/214 files  412 MiB/s  38s left`; undefined when nothing is under way. */
 export function renderCurrent(view: RunView): string | undefined {
   const waiting = waitingOf(view)
   const current = currentStep(view)
@@ -31,28 +31,13 @@ export function renderCurrent(view: RunView): string | undefined {
   const title = current.title.padEnd(17)
   const elapsed = formatElapsed(current.since, view.at).padStart(6)
   if (waiting !== undefined) return `${title} ${elapsed}  ${renderWaiting(waiting, view.at)}`
-  if (progress !== undefined) return `${title} ${renderPercent(progress).padStart(6)}  ${renderCounters(progress)}`
+  if (progress !== undefined) {
+    return [`${title} ${renderPercent(progress).padStart(6)}`, ...describeProgress(progress)].join('  ')
+  }
   return `${title} ${elapsed}`
 }
 
 /** `63%` */
 export function renderPercent({ bytesDone, bytesTotal }: Progress): string {
   return bytesTotal === 0 ? '0%' : `${Math.min(100, Math.floor((bytesDone / bytesTotal) * 100))}%`
-}
-
-/** `25.9/41.2 GiB  412 MiB/s  38s left`: time left by the rate of now, left out while nothing moves. */
-export function renderCounters({ bytesDone, bytesTotal, bytesPerSecond }: Progress): string {
-  const amount = formatAmounts([bytesDone, bytesTotal], '/')
-  if (bytesPerSecond <= 0 || bytesDone >= bytesTotal) return amount
-  const left = formatDuration(Math.ceil((bytesTotal - bytesDone) / bytesPerSecond) * 1000).replace(/\.0s$/, 's')
-  return `${amount}  ${formatBytes(bytesPerSecond)}/s  ${left} left`
-}
-
-/** Amounts with their unit written once where it is the same: `25.9/41.2 GiB`, `980 KiB/41.2 GiB`. */
-export function formatAmounts(amounts: readonly number[], separator: string): string {
-  const shown = amounts.map(formatBytes)
-  const units = new Set(shown.map((text) => text.slice(text.indexOf(' '))))
-  if (units.size !== 1) return shown.join(separator)
-  const [unit] = units
-  return `${shown.map((text) => text.slice(0, text.indexOf(' '))).join(separator)}${unit}`
 }

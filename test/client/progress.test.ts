@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { outOfServiceSince, runNotes, runRow } from '../../client/output/open-runs.ts'
+import { outOfServiceSince, runCounters, runNotes, runRow } from '../../client/output/open-runs.ts'
 import { shortenPosition } from '../../client/output/position.ts'
-import { formatAmounts, renderCounters, renderCurrent } from '../../client/output/progress.ts'
+import { renderCurrent } from '../../client/output/progress.ts'
 import { RunDisplay } from '../../client/output/run-view.ts'
 import { renderStep, shownSteps } from '../../client/output/steps.ts'
 import { waitingOf } from '../../client/output/waiting.ts'
@@ -16,6 +16,7 @@ const copying = {
   filesDone: 100,
   filesTotal: 214,
   bytesPerSecond: 412 * 1024 ** 2,
+  secondsLeft: 38,
 }
 const preflight = { step: 'preflight', seconds: 0.4, detail: 'lag 0s · 41.2 GiB · 2 others keep serving' } as const
 const out = { step: 'takeOutOfService', seconds: 10.1, detail: 'no client left' } as const
@@ -77,17 +78,12 @@ describe('the list of steps', () => {
 })
 
 describe('the step under way', () => {
-  it('has percent, bytes, rate and time left while files are copied', () => {
+  it('has percent, bytes, files, rate and time left while files are copied', () => {
     const view = aView({
       progress: aProgress({ current: { step: 'copyFiles', since: at(20).toISOString() } }),
       status: aStatus({ activity: anActivity({ progress: copying }) }),
     })
-    expect(renderCurrent(view)).toBe('4 files copied       62%  25.9/41.2 GiB  412 MiB/s  39s left')
-  })
-
-  it('has no time left while nothing moves, and no rate at the end', () => {
-    expect(renderCounters({ ...copying, bytesPerSecond: 0 })).toBe('25.9/41.2 GiB')
-    expect(renderCounters({ ...copying, bytesDone: copying.bytesTotal })).toBe('41.2/41.2 GiB')
+    expect(renderCurrent(view)).toBe('4 files copied       62%  25.9/41.2 GiB  100/214 files  412 MiB/s  38s left')
   })
 
   it('says for how long it goes on when it has no counters', () => {
@@ -177,6 +173,13 @@ describe('the state of a run in the list', () => {
 })
 
 describe('what is said below a run in the list', () => {
+  it('has the counters of a copy', () => {
+    expect(runCounters({ status: aStatus({ activity: anActivity({ progress: copying }) }) })).toEqual([
+      '  25.9/41.2 GiB  100/214 files  412 MiB/s  38s left',
+    ])
+    expect(runCounters({ status: aStatus({ activity: anActivity() }) })).toEqual([])
+  })
+
   it('names the run, so that somebody can stop it', () => {
     expect(runNotes({ status: aStatus(), view: aView() })).toEqual([`  To stop it: tabletkeeper cancel ${RUN_ID}`])
   })
@@ -232,13 +235,8 @@ describe('a run that is watched', () => {
   })
 })
 
-describe('amounts and positions', () => {
-  it('write a unit once where it is the same', () => {
-    expect(formatAmounts([41.2 * GIB, 13.8 * GIB], ' → ')).toBe('41.2 → 13.8 GiB')
-    expect(formatAmounts([980 * 1024, 2 * GIB], '/')).toBe('980 KiB/2.0 GiB')
-  })
-
-  it('shorten what nobody reads', () => {
+describe('positions', () => {
+  it('are shortened: nobody reads them', () => {
     expect(
       shortenPosition('MySQL56/3eb11dad-e852-11f1-976c-02fc00000001:1-5,4eb11dad-e852-11f1-976c-02fc00000001:1-2:7'),
     ).toBe('3eb11dad…:1-5 + 1 more')

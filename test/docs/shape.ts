@@ -11,7 +11,7 @@ const VARIABLES: readonly (readonly [RegExp, string])[] = [
   [/\d+(\.\d+)?((\/| → )\d+(\.\d+)?)? ([KMGT]i)?B\b( → \d+(\.\d+)? ([KMGT]i)?B\b)?(\/s)?/g, 'SIZE'],
   [/\b(\d+d)?(\d+h)?(\d+m)?\d+(\.\d+)?(ms|s|m|h|d)\b/g, 'TIME'],
   [/^ {2}out of service TIME\. /g, ''],
-  [/\b\d+ (files|objects)\b/g, 'COUNT'],
+  [/\b(\d+\/)?\d+ (files|objects)\b/g, 'COUNT'],
 ]
 
 /**
@@ -27,8 +27,9 @@ export function shapeOf(line: string, hostname: string): string {
     .trim()
 }
 
-/** A line that only a person at a terminal gets: the titles of a table, or the step under way. */
-function isForTerminals(line: string): boolean {
+/** A line that only a person at a terminal gets, or only at some moments: the titles of a table, the step under way, its counters. */
+function isPassing(line: string): boolean {
+  if (/^ {2}\S+ [KMGT]?i?B {2}\d+\/\d+ files/.test(line)) return true
   return /^[A-Z]+(\s+[A-Z]+)+$/.test(line) || /^ [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/.test(line)
 }
 
@@ -41,8 +42,8 @@ export function align(
   printed: readonly string[],
   hostname: string,
 ): readonly (readonly [shown: string, printed: string])[] | undefined {
-  const [line, ...others] = shown.filter((one) => one.trim() !== '' && !isForTerminals(one))
-  const [real, ...rest] = printed.filter((one) => one.trim() !== '')
+  const [line, ...others] = shown.filter((one) => one.trim() !== '' && !isPassing(one))
+  const [real, ...rest] = printed.filter((one) => one.trim() !== '' && !isPassing(one))
   if (line === undefined) return real === undefined ? [] : undefined
   if (line.trim() === LEFT_OUT) {
     return align(others, printed, hostname) ?? (real === undefined ? undefined : align(shown, rest, hostname))

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isError } from '../../model/errors.ts'
-import { formatBytes, formatDuration, parseDuration } from '../../model/units.ts'
+import { formatAmounts, formatBytes, formatDuration, parseDuration } from '../../model/units.ts'
 
 describe('a duration', () => {
   test.each([
@@ -88,5 +88,11 @@ describe('bytes', () => {
         expect(Math.abs(Number(amount) * 1024 ** units.indexOf(unit) - bytes)).toBeLessThanOrEqual(bytes * 0.05)
       }),
     )
+  })
+
+  test('have their unit written once where it is the same', () => {
+    const gib = 1024 ** 3
+    expect(formatAmounts([41.2 * gib, 13.8 * gib], ' → ')).toBe('41.2 → 13.8 GiB')
+    expect(formatAmounts([980 * 1024, 2 * gib], '/')).toBe('980 KiB/2.0 GiB')
   })
 })
