@@ -11,7 +11,7 @@ import { readJournal } from '../mysql/swap-journal.ts'
 import { recoverSwap } from '../mysql/swap-recovery.ts'
 import { backupDirectory } from '../storage/backup-key.ts'
 import { readEntry } from '../storage/catalogue.ts'
-import { discardStaged, makeStagingRoots, swapPlan } from '../tablets/staging.ts'
+import { discardStaged, makeStagingRoots, restoreLedgerPath, swapPlan } from '../tablets/staging.ts'
 import type { TabletActivities } from './contract.ts'
 import { watchForStall } from './stall.ts'
 import { filesAtOnce, type TabletContext, underLease } from './tablet-context.ts'
@@ -32,7 +32,6 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
           `${backup} of ${driver.shard} is ${entry.state}: nothing is restored from it`,
         )
       }
-      await discardStaged(layout, step.lease.token)
       const roots = await makeStagingRoots(layout, step.lease.token)
       using stall = watchForStall(step, store.description)
       const { bytes } = await restoreFiles({
@@ -40,6 +39,7 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
         store,
         directory: backupDirectory(driver.shard, backup),
         roots,
+        ledger: restoreLedgerPath(layout, step.lease.token),
         concurrency: filesAtOnce(concurrency ?? config.restore.concurrency),
         signal: step.signal,
         onProgress: (progress) => {
@@ -88,12 +88,14 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
 
     dropReplaced: underLease(context, 'dropReplaced', async (step) => {
       const { kind, returnTo, token } = step.lease
-      const { datadir } = await driver.layout()
+      const layout = await driver.layout()
+      const { datadir } = layout
       if (kind === 'bootstrap' && (returnTo === 'REPLICA' || returnTo === 'RDONLY')) await context.keepType(returnTo)
       // From here a return keeps the new data, and their mysqld must run. In this order: old data that come back are as they were.
       await keepSwapped(datadir, token)
       await step.update({ mysqldRan: true })
       await commitSwap(datadir, token)
+      await discardStaged(layout, token)
     }),
   }
 }

@@ -1,57 +1,129 @@
+import { TabletkeeperError } from '../model/errors.ts'
 import type { Progress } from '../model/runs.ts'
-import type { DataFile } from '../mysql/data-directory.ts'
-import type { ObjectStore } from '../storage/object-store.ts'
-import type { CopiedFile } from './copied-file.ts'
-import { copyFile } from './copy-file.ts'
-import { inParallel } from './in-parallel.ts'
+import { checkUnchanged, type DataFile } from '../mysql/data-directory.ts'
+import type { ObjectStore, Upload } from '../storage/object-store.ts'
+import { batchesOf } from './batches.ts'
+import { CopyAbort } from './copy-abort.ts'
+import { copyLargeFile } from './copy-large-file.ts'
+import { type CopyBinding, type CopyHeader, CopyLedger, type CopyTotals, fingerprintOf } from './copy-ledger.ts'
+import { copySmallFiles } from './copy-small-files.ts'
+import { compressorOf, FRAME_SIZE } from './frame.ts'
+import { FramesInFlight } from './frames-in-flight.ts'
+import { bootId } from './ledger-file.ts'
 import { ProgressMeter } from './progress-meter.ts'
+import { WorkerPool } from './worker-pool.ts'
 
 export interface BackupCopy {
-  /** Of a server that was cleanly stopped and stays so. */
+  /** Of a server that was cleanly stopped and stays so, or of a clone of one. */
   readonly files: readonly DataFile[]
   readonly store: ObjectStore
   /** What the keys of this backup start with (`backupDirectory`): an object's name is the index of its file. */
   readonly directory: string
+  /** Path of the ledger, and what it shall say of the run. */
+  readonly ledger: string
+  readonly header: CopyHeader
   /** Of zstd. */
   readonly level: number
-  /** Files at once. */
+  /** Threads that compress. */
   readonly concurrency: number
+  /** 0 to 19: how much the tablet's own work goes first. */
+  readonly nice?: number
   readonly signal: AbortSignal
   readonly onProgress: (progress: Progress) => void
+  /** Proves once more that the files are those of the stop, when all were read. */
+  readonly fence?: () => Promise<void>
+}
+
+/** What all parts of one copy work with. */
+export interface CopyContext {
+  readonly pool: WorkerPool
+  readonly upload: Upload
+  readonly ledger: CopyLedger
+  readonly inFlight: FramesInFlight
+  readonly abort: CopyAbort
+  readonly meter: ProgressMeter
+  readonly level: number
 }
 
 /**
- * Copies files to storage, compressed, the largest first. Memory depends on `concurrency`, not on sizes. What an attempt that died
- * has left unfinished is removed before.
- * @returns what was stored, in the order of `files`
- * @throws the first failure (`copyFile`) or the signal's reason, after everything has stopped
+ * Copies files to storage as frames that are compressed in parallel, those of one file too, the largest file first. All objects become
+ * visible when the last one is whole and nothing has changed meanwhile. Memory depends on `concurrency`, not on sizes. What an attempt
+ * that died has copied is not copied again.
+ * @throws FenceBroken when a file is not what it was; Refused when one cannot be read; the errors of the store; the signal's reason.
+ *   Nothing runs any more then.
  */
-export async function copyBackup({
-  files,
-  store,
-  directory,
-  level,
-  concurrency,
-  signal,
-  onProgress,
-}: BackupCopy): Promise<CopiedFile[]> {
+export async function copyBackup(copy: BackupCopy): Promise<CopyTotals> {
+  const { files, store, concurrency, nice = 0, onProgress } = copy
+  await using ledger = await openLedger(copy)
+  if (ledger.isFinished) return ledger.totals
+  const upload = await store.upload(copy.directory, ledger.upload)
+  await using pool = new WorkerPool({ size: concurrency, nice, storage: store.description })
   using meter = new ProgressMeter(
     files.map(({ size }) => size),
     onProgress,
   )
-  if ((await store.repository()).state === 'ready') await store.abortUploads(directory)
-  const copied: CopiedFile[] = []
-  const largestFirst = files.map((file, index) => ({ file, index })).sort((a, b) => b.file.size - a.file.size)
-  await inParallel(largestFirst, concurrency, signal, async ({ file, index }, stop) => {
-    copied[index] = await copyFile({
-      file,
-      key: `${directory}${index}`,
-      store,
-      level,
-      signal: stop,
-      seen: (bytes) => meter.addBytes(bytes),
-    })
-    meter.addFile()
-  })
-  return copied
+  const abort = new CopyAbort(copy.signal, pool)
+  const inFlight = new FramesInFlight(concurrency + 4)
+  const context: CopyContext = { pool, upload, ledger, inFlight, abort, meter, level: copy.level }
+  abort.start(copyAll(copy, context))
+  await abort.settle()
+  await upload.commit(Array.from(files.keys(), String))
+  await checkUnchanged(files)
+  await copy.fence?.()
+  await ledger.finish()
+  return ledger.totals
+}
+
+/** The objects that are missing, the largest first: what is left at the end is small, so that all threads end together. */
+async function copyAll({ files }: BackupCopy, context: CopyContext): Promise<void> {
+  const { ledger, meter, abort, inFlight } = context
+  const order = Array.from(files.keys()).sort((a, b) => sizeOf(files, b) - sizeOf(files, a))
+  for (const index of order) if (ledger.has(index)) meter.skipFile(sizeOf(files, index))
+  const missing = order.filter((index) => !ledger.has(index))
+  const large = missing.filter((index) => sizeOf(files, index) > FRAME_SIZE)
+  for (const index of large) {
+    const file = files[index]
+    if (file === undefined || abort.aborted) break
+    await copyLargeFile(context, file, index)
+  }
+  for (const batch of batchesOf(missing.slice(large.length), (index) => sizeOf(files, index))) {
+    await inFlight.enter()
+    if (abort.aborted) return
+    abort.start(copySmallFiles(context, files, batch).finally(() => inFlight.leave()))
+  }
+}
+
+async function openLedger(copy: BackupCopy): Promise<CopyLedger> {
+  const { files, store, directory, level, header } = copy
+  const binding: CopyBinding = {
+    ...header,
+    files: fingerprintOf(files),
+    store: store.description,
+    compressor: compressorOf(level),
+    boot: await bootId(),
+  }
+  const found = await CopyLedger.resume(copy.ledger, binding, files.length)
+  if (found !== undefined) return found
+  await discardUnfinished(store, directory)
+  const { id } = await store.upload(directory)
+  return await CopyLedger.create(copy.ledger, binding, id, files.length)
+}
+
+/** Removes what an attempt that cannot be continued has left. Objects that are visible already are not this run's to remove. */
+async function discardUnfinished(store: ObjectStore, directory: string): Promise<void> {
+  if ((await store.repository()).state === 'new') return
+  await store.abortUploads(directory)
+  const { objects } = await store.list(directory)
+  if (objects.length === 0) return
+  throw new TabletkeeperError(
+    'FenceBroken',
+    `${directory} in ${store.description} has objects of an attempt that cannot be continued`,
+    {
+      hint: 'The host was restarted or the agent was exchanged meanwhile. Nothing is published; start another backup.',
+    },
+  )
+}
+
+function sizeOf(files: readonly DataFile[], index: number): number {
+  return files[index]?.size ?? 0
 }

@@ -6,6 +6,8 @@ export interface CopiedFile {
   readonly name: string
   /** CRC-32 of the stored bytes, 8 hex digits. */
   readonly hash: string
+  /** SHA-256 over the SHA-256 of each frame and of the seek table, 64 hex digits. */
+  readonly segmentHash: string
   /** Plain bytes. */
   readonly size: number
   /** Stored bytes. */

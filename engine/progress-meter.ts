@@ -36,6 +36,19 @@ export class ProgressMeter implements Disposable {
     this.#files += 1
   }
 
+  /** Bytes that an earlier attempt has copied: done, but not by this one's rate. */
+  skipBytes(bytes: number): void {
+    this.#bytes += bytes
+    this.#samples.forEach((sample, index) => {
+      this.#samples[index] = { at: sample.at, bytes: sample.bytes + bytes }
+    })
+  }
+
+  skipFile(size: number): void {
+    this.skipBytes(size)
+    this.addFile()
+  }
+
   /** What is done by now; takes a sample for the rate. */
   read(): Progress {
     const at = this.#now()
@@ -43,12 +56,14 @@ export class ProgressMeter implements Disposable {
     while ((this.#samples[1]?.at ?? at) <= at - WINDOW) this.#samples.shift()
     const [oldest] = this.#samples
     const seconds = oldest === undefined ? 0 : (at - oldest.at) / 1000
+    const bytesPerSecond = oldest === undefined || seconds <= 0 ? 0 : Math.round((this.#bytes - oldest.bytes) / seconds)
     return {
       bytesDone: this.#bytes,
       bytesTotal: this.#bytesTotal,
       filesDone: this.#files,
       filesTotal: this.#filesTotal,
-      bytesPerSecond: oldest === undefined || seconds <= 0 ? 0 : Math.round((this.#bytes - oldest.bytes) / seconds),
+      bytesPerSecond,
+      secondsLeft: bytesPerSecond > 0 ? Math.ceil((this.#bytesTotal - this.#bytes) / bytesPerSecond) : null,
     }
   }
 

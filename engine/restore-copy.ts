@@ -2,15 +2,23 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Manifest } from '../model/manifest.ts'
 import type { Progress } from '../model/runs.ts'
-import { syncDirectory } from '../storage/durable-file.ts'
+import { syncFileSystem } from '../mysql/system-calls.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
+import { batchesOf } from './batches.ts'
 import { storedSizes } from './check.ts'
+import { CopyAbort } from './copy-abort.ts'
 import { decompressionOf } from './decompressors.ts'
+import { FRAME_SIZE } from './frame.ts'
+import type { FramedObject } from './framed-object.ts'
+import { FramesInFlight } from './frames-in-flight.ts'
 import { inParallel } from './in-parallel.ts'
 import { localFileError } from './local-file-error.ts'
 import { ProgressMeter } from './progress-meter.ts'
 import { restoreFile } from './restore-file.ts'
-import { planRestore, type StagingRoots } from './restore-plan.ts'
+import { restoreLargeFile, restoreSmallFiles } from './restore-frames.ts'
+import { RestoreLedger } from './restore-ledger.ts'
+import { type FileRestore, planRestore, type StagingRoots } from './restore-plan.ts'
+import { WorkerPool } from './worker-pool.ts'
 
 const DIRECTORY_MODE = 0o750
 
@@ -19,56 +27,107 @@ export interface RestoreCopy {
   readonly store: ObjectStore
   /** What the keys of the backup start with (`backupDirectory`). */
   readonly directory: string
+  /** Of this run alone. */
   readonly roots: StagingRoots
-  /** Files at once. */
+  /** Path of the ledger. */
+  readonly ledger: string
+  /** Threads that decompress. */
   readonly concurrency: number
   readonly signal: AbortSignal
   readonly onProgress: (progress: Progress) => void
 }
 
+/** A file that is restored by frames. */
+export type FramedFile = FileRestore & { readonly framed: FramedObject }
+
+/** What all parts of one restore work with. */
+export interface RestoreContext {
+  readonly store: ObjectStore
+  readonly pool: WorkerPool
+  readonly ledger: RestoreLedger
+  readonly inFlight: FramesInFlight
+  readonly abort: CopyAbort
+  readonly meter: ProgressMeter
+}
+
 /**
- * Writes all files of a backup below the staging roots, the largest first, every one checked and all of them durable. Files that an
- * attempt that died has left are overwritten. Where the MANIFEST knows no plain sizes, progress counts stored bytes.
- * @returns the plain bytes written
- * @throws IncompatibleVersion (`decompressionOf`), or the first failure (`planRestore`, `restoreFile`) after everything has stopped
+ * Writes all files of a backup below the staging roots, the largest first, every one checked and all of them durable. What an attempt
+ * that died has written is not read again; what it left unfinished is overwritten. Where the MANIFEST knows no plain sizes, progress
+ * counts stored bytes.
+ * @returns the plain bytes of the files; where plain sizes are not known, those that this attempt has written
+ * @throws IncompatibleVersion (`decompressionOf`), CorruptBackup naming the object, or the first other failure. Nothing runs any more then.
  */
 export async function restoreFiles(copy: RestoreCopy): Promise<{ readonly bytes: number }> {
-  const { manifest, store, directory, roots, concurrency, signal, onProgress } = copy
+  const { manifest, store, directory, roots } = copy
   const decompression = decompressionOf(manifest)
   const files = planRestore(manifest, directory, roots, await storedSizes(store, directory))
-  const sizes = files.map((file) => file.plainSize ?? file.storedSize)
-  const directories = directoriesOf(
-    files.map(({ path }) => path),
-    Object.values(roots),
+  await using ledger = await RestoreLedger.open(copy.ledger, manifest)
+  const framed = files.filter((file): file is FramedFile => file.framed !== undefined)
+  let bytes = framed.reduce((sum, file) => sum + file.framed.plain, 0)
+  if (ledger.isFinished) return { bytes }
+  await makeDirectories(files, roots)
+  using meter = new ProgressMeter(
+    files.map((file) => file.framed?.plain ?? file.storedSize),
+    copy.onProgress,
   )
-  for (const path of directories) await local(path, mkdir(path, { recursive: true, mode: DIRECTORY_MODE }))
-
-  using meter = new ProgressMeter(sizes, onProgress)
-  let bytes = 0
-  const largestFirst = files.toSorted((a, b) => b.storedSize - a.storedSize)
-  await inParallel(largestFirst, concurrency, signal, async (file, stop) => {
-    const written = await restoreFile({
-      file,
-      store,
-      decompression,
-      signal: stop,
-      seen: (seen) => meter.addBytes(seen),
-    })
+  if (framed.length > 0) await restoreFramed(copy, framed, ledger, meter)
+  const streams = files.filter((file) => file.framed === undefined && !ledger.has(file.index))
+  await inParallel(bySize(streams), copy.concurrency, copy.signal, async (file, signal) => {
+    const written = await restoreFile({ file, store, decompression, signal, seen: (seen) => meter.addBytes(seen) })
     bytes += written
+    ledger.addFiles(file.index)
     meter.addFile()
   })
-  for (const path of new Set([...directories, ...Object.values(roots).map(dirname)]))
-    await local(path, syncDirectory(path))
+  for (const root of new Set(Object.values(roots))) await local(root, syncFileSystem(root))
+  await ledger.finish()
   return { bytes }
 }
 
-/** The roots and all directories between them and the files. */
-function directoriesOf(files: readonly string[], roots: readonly string[]): ReadonlySet<string> {
-  const directories = new Set(roots.map((root) => resolve(root)))
+async function restoreFramed(
+  { store, concurrency, signal }: RestoreCopy,
+  files: readonly FramedFile[],
+  ledger: RestoreLedger,
+  meter: ProgressMeter,
+): Promise<void> {
+  await using pool = new WorkerPool({ size: concurrency, storage: store.description })
+  const abort = new CopyAbort(signal, pool)
+  const inFlight = new FramesInFlight(2 * concurrency + 2)
+  const context: RestoreContext = { store, pool, ledger, inFlight, abort, meter }
+  for (const { index, framed } of files) if (ledger.has(index)) meter.skipFile(framed.plain)
+  const missing = bySize(files.filter(({ index }) => !ledger.has(index)))
+  abort.start(restoreAll(context, missing))
+  await abort.settle()
+}
+
+async function restoreAll(context: RestoreContext, files: readonly FramedFile[]): Promise<void> {
+  const { abort, inFlight } = context
+  // Another version may have made larger frames of what is one frame here.
+  const isSmall = ({ framed }: FramedFile): boolean => framed.plain <= Math.min(framed.frameSize, FRAME_SIZE)
   for (const file of files) {
+    if (abort.aborted) return
+    if (!isSmall(file)) await restoreLargeFile(context, file)
+  }
+  for (const batch of batchesOf(files.filter(isSmall), ({ framed }) => framed.plain)) {
+    await inFlight.enter()
+    if (abort.aborted) {
+      inFlight.leave()
+      return
+    }
+    abort.start(restoreSmallFiles(context, batch).finally(() => inFlight.leave()))
+  }
+}
+
+function bySize<File extends FileRestore>(files: readonly File[]): File[] {
+  return files.toSorted((a, b) => b.storedSize - a.storedSize)
+}
+
+/** The roots and all directories between them and the files. */
+async function makeDirectories(files: readonly FileRestore[], roots: StagingRoots): Promise<void> {
+  const directories = new Set(Object.values(roots).map((root) => resolve(root)))
+  for (const { path: file } of files) {
     for (let path = dirname(file); !directories.has(path); path = dirname(path)) directories.add(path)
   }
-  return directories
+  for (const path of directories) await local(path, mkdir(path, { recursive: true, mode: DIRECTORY_MODE }))
 }
 
 async function local(path: string, action: Promise<unknown>): Promise<void> {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, pipeline, type Readable } from 'node:stream'
 import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
+import { FILE_MODE } from '../storage/durable-file.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import { closed } from './closed.ts'
 import type { Decompression } from './decompressors.ts'
@@ -9,7 +10,6 @@ import { localFileError } from './local-file-error.ts'
 import type { FileRestore } from './restore-plan.ts'
 import { Tally } from './tally.ts'
 
-const FILE_MODE = 0o640
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
 
 export interface FileDownload {
@@ -17,13 +17,13 @@ export interface FileDownload {
   readonly store: ObjectStore
   readonly decompression: Decompression
   readonly signal: AbortSignal
-  /** Told of bytes: plain ones as they are written where the plain size is known, else stored ones as they are read. */
+  /** Told of stored bytes as they are read. */
   readonly seen: (bytes: number) => void
 }
 
 /**
- * Writes one file from its object, durably; its directory must be there. What is there already is overwritten. Nothing runs any more
- * when this settles.
+ * Writes one file from an object of Vitess, which is one compressed stream; its directory must be there. What is there already is
+ * overwritten. Nothing runs any more when this settles.
  * @returns its plain size
  * @throws CorruptBackup naming the object when its bytes are not those of the MANIFEST; StorageFull or Refused when the host's own disk
  * says no; the errors of the store; the signal's reason
@@ -31,17 +31,13 @@ export interface FileDownload {
 export async function restoreFile({ file, store, decompression, signal, seen }: FileDownload): Promise<number> {
   const output = await local(file, open(file.path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, FILE_MODE))
   try {
-    const known = file.plainSize !== undefined
-    const stored = new Tally(known ? undefined : seen)
+    const stored = new Tally(seen)
     let size = 0
     for await (const chunk of plainBytes(file, store, stored, decompression, signal)) {
       await local(file, writeAll(output, chunk))
       size += chunk.length
-      if (size > (file.plainSize ?? Number.POSITIVE_INFINITY)) break
-      if (known) seen(chunk.length)
     }
-    assertContents(file, size, stored)
-    await local(file, output.sync())
+    assertHash(file, stored)
     return size
   } finally {
     await output.close()
@@ -83,14 +79,9 @@ async function* plainBytes(
   }
 }
 
-function assertContents(file: FileRestore, size: number, stored: Tally): void {
-  if (file.plainSize !== undefined && size !== file.plainSize) {
-    const found = size > file.plainSize ? 'more' : size
-    throw new TabletkeeperError('CorruptBackup', `${file.key} holds ${found} plain bytes instead of ${file.plainSize}`)
-  }
-  if (stored.hash !== file.hash) {
-    throw new TabletkeeperError('CorruptBackup', `${file.key} has CRC-32 ${stored.hash} instead of ${file.hash}`)
-  }
+function assertHash(file: FileRestore, stored: Tally): void {
+  if (stored.hash === file.hash) return
+  throw new TabletkeeperError('CorruptBackup', `${file.key} has CRC-32 ${stored.hash} instead of ${file.hash}`)
 }
 
 async function local<T>(file: FileRestore, action: Promise<T>): Promise<T> {

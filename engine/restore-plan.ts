@@ -3,18 +3,21 @@ import { TabletkeeperError } from '../model/errors.ts'
 import type { FileBase, Manifest } from '../model/manifest.ts'
 import type { ObjectKey } from '../storage/object-store.ts'
 import { assertStored } from './check.ts'
+import type { FramedObject } from './framed-object.ts'
 
 /** Where the files of each base are written to: staging directories, never the data directory itself. */
 export type StagingRoots = Readonly<Record<FileBase, string>>
 
 /** One file to be restored, and all that is known of it before it is read. */
 export interface FileRestore {
+  /** In the MANIFEST. */
+  readonly index: number
   readonly key: ObjectKey
   readonly path: string
   readonly hash: string
   readonly storedSize: number
-  /** Plain bytes; undefined in backups that Vitess made. */
-  readonly plainSize: number | undefined
+  /** How it is framed; undefined in backups that Vitess made. */
+  readonly framed: FramedObject | undefined
 }
 
 /**
@@ -27,7 +30,7 @@ export function planRestore(
   roots: StagingRoots,
   storedSizes: ReadonlyMap<string, number>,
 ): FileRestore[] {
-  const sections = manifest.Tabletkeeper?.Files
+  const { Files: sections = [], FrameSize: frameSize = 1 } = manifest.Tabletkeeper ?? {}
   const paths = new Set<string>()
   return manifest.FileEntries.map((entry, index) => {
     const key = `${directory}${index}`
@@ -36,14 +39,17 @@ export function planRestore(
     if (paths.has(path))
       throw new TabletkeeperError('CorruptBackup', `${directory}MANIFEST lists two files for ${path}`)
     paths.add(path)
-    const section = sections?.[index]
-    return {
+    const section = sections[index]
+    const storedSize = assertStored(storedSizes, key, section?.Stored)
+    const framed = section && {
       key,
-      path,
-      hash: entry.Hash,
-      storedSize: assertStored(storedSizes, key, section?.Stored),
-      plainSize: section?.Size,
+      stored: storedSize,
+      plain: section.Size,
+      frameSize,
+      crc: entry.Hash,
+      hash: section.Hash,
     }
+    return { index, key, path, hash: entry.Hash, storedSize, framed }
   })
 }
 

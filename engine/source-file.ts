@@ -1,83 +1,75 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { Readable } from 'node:stream'
-import { TabletkeeperError } from '../model/errors.ts'
 import type { DataFile } from '../mysql/data-directory.ts'
+import { adviseReadOnce } from '../mysql/system-calls.ts'
 import { isCode } from '../mysql/system-error.ts'
 import { localFileError } from './local-file-error.ts'
+import { fileChanged } from './task-error.ts'
 
-const CHUNK = 1024 * 1024
+const BLOCK = 512n
 
 /**
- * Opens a file of a stopped server for reading.
+ * Opens a file of a stopped server for reading, by any thread.
  * @throws FenceBroken when it is not the file that was selected; Refused when it cannot be read
  */
-export async function openSource(file: DataFile, seen: (bytes: number) => void): Promise<SourceFile> {
+export async function openSource(file: DataFile): Promise<SourceFile> {
   let handle: FileHandle
   try {
     handle = await open(file.path, constants.O_RDONLY | constants.O_NOFOLLOW)
   } catch (error) {
-    throw isCode(error, 'ENOENT', 'ELOOP') ? changed(file, error) : localFileError(error, 'read', file.path)
+    throw isCode(error, 'ENOENT', 'ELOOP') ? fileChanged(file.path, error) : localFileError(error, 'read', file.path)
   }
   try {
-    await assertSame(handle, file)
-    return new SourceFile(handle, file, seen)
+    const { blocks } = await assertSame(handle, file)
+    adviseReadOnce(handle.fd)
+    return new SourceFile(handle, file, blocks * BLOCK < BigInt(file.size))
   } catch (error) {
     await handle.close()
     throw error
   }
 }
 
-/** The bytes of a file that nobody may change meanwhile: it ends well only when the file is the same at its end as it was selected. */
-export class SourceFile extends Readable {
+/** A file that nobody may change while it is read. */
+export class SourceFile implements AsyncDisposable {
+  /** Whether it has holes. */
+  readonly isSparse: boolean
   readonly #handle: FileHandle
   readonly #file: DataFile
-  readonly #seen: (bytes: number) => void
-  #at = 0
 
-  constructor(handle: FileHandle, file: DataFile, seen: (bytes: number) => void) {
-    super({ highWaterMark: CHUNK })
+  constructor(handle: FileHandle, file: DataFile, isSparse: boolean) {
     this.#handle = handle
     this.#file = file
-    this.#seen = seen
+    this.isSparse = isSparse
   }
 
-  override _read(): void {
-    this.#next().then(
-      (chunk) => this.push(chunk),
-      (error: unknown) => this.destroy(localFileError(error, 'read', this.#file.path)),
-    )
+  /** For threads that read at positions of their own. */
+  get descriptor(): number {
+    return this.#handle.fd
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#handle.close().then(
-      () => done(error),
-      () => done(error),
-    )
-  }
-
-  async #next(): Promise<Buffer | null> {
-    const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafeSlow(CHUNK), 0, CHUNK, this.#at)
-    this.#at += bytesRead
-    if (this.#at > this.#file.size) throw changed(this.#file)
-    if (bytesRead === 0) {
-      if (this.#at < this.#file.size) throw changed(this.#file)
-      await assertSame(this.#handle, this.#file)
-      return null
+  /** Its first bytes, `length` of them or all. */
+  async start(length: number): Promise<Buffer> {
+    try {
+      const { buffer, bytesRead } = await this.#handle.read(Buffer.alloc(length), 0, length, 0)
+      return buffer.subarray(0, bytesRead)
+    } catch (error) {
+      throw localFileError(error, 'read', this.#file.path)
     }
-    this.#seen(bytesRead)
-    return buffer.subarray(0, bytesRead)
+  }
+
+  /** @throws FenceBroken when it is not the file any more that was selected */
+  async assertSame(): Promise<void> {
+    await assertSame(this.#handle, this.#file)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close()
   }
 }
 
-async function assertSame(handle: FileHandle, file: DataFile): Promise<void> {
+async function assertSame(handle: FileHandle, file: DataFile): Promise<{ readonly blocks: bigint }> {
   const now = await handle.stat({ bigint: true })
-  if (now.size !== BigInt(file.size) || now.mtimeNs !== file.mtimeNs || now.ino !== file.inode) throw changed(file)
-}
-
-function changed(file: DataFile, cause?: unknown): TabletkeeperError {
-  return new TabletkeeperError('FenceBroken', `${file.path} was changed while it was copied`, {
-    cause,
-    hint: 'Something else works on the data directory: a mysqld that was started meanwhile, or a person. The backup was not completed.',
-  })
+  if (now.size !== BigInt(file.size) || now.mtimeNs !== file.mtimeNs || now.ino !== file.inode)
+    throw fileChanged(file.path)
+  return now
 }

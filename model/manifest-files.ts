@@ -1,4 +1,4 @@
-import type { FileEntry, StoredFile } from './manifest.ts'
+import type { FileEntry, TabletkeeperSection } from './manifest.ts'
 
 /** No tablespace of InnoDB is larger: 2^32 pages of 64 KiB. */
 const MAX_SIZE = 2 ** 48
@@ -40,14 +40,15 @@ function faultOfName(name: string): string | undefined {
   return undefined
 }
 
-/** What is wrong with the sizes that we recorded for `count` files, or undefined. */
-export function faultOfSizes(files: readonly StoredFile[], count: number): string | undefined {
-  if (files.length !== count) return `Tabletkeeper.Files describes ${files.length} files, FileEntries ${count}`
-  for (const [index, file] of files.entries()) {
+/** What is wrong with what we recorded for `count` files, or undefined. */
+export function faultOfSection({ Files, PageCheck }: TabletkeeperSection, count: number): string | undefined {
+  if (Files.length !== count) return `Tabletkeeper.Files describes ${Files.length} files, FileEntries ${count}`
+  for (const [index, file] of Files.entries()) {
     for (const size of [file.Size, file.Stored]) {
       if (!Number.isInteger(size) || size < 0 || size > MAX_SIZE)
         return `Tabletkeeper.Files[${index}] has an impossible size ${size}`
     }
   }
-  return undefined
+  const stray = PageCheck.Pages.find(({ File }) => File >= count)
+  return stray && `Tabletkeeper.PageCheck names the file ${stray.File} of ${count}`
 }

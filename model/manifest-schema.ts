@@ -30,12 +30,25 @@ const fileEntry = z.object({
 
 const tabletkeeperSection = z.object({
   FormatVersion: z.literal(1, { error: 'is not 1: another version of tabletkeeper made it' }),
-  Engine: z.literal('stream'),
-  Files: z.array(z.object({ Size: z.number(), Stored: z.number() })),
+  Engine: z.literal('frames'),
+  FrameSize: z.int().min(1).max(128 * 1024 * 1024),
+  Files: z.array(
+    z.object({
+      Size: z.number(),
+      Stored: z.number(),
+      Hash: z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 of 64 hex digits'),
+    }),
+  ),
+  PageCheck: z.object({
+    BadPages: z.int().nonnegative(),
+    Pages: z.array(z.object({ File: z.int().nonnegative(), Page: z.int().nonnegative() })),
+  }),
+  Snapshot: z.enum(['reflink', 'none']),
   Version: z.string(),
   Workflow: z.string(),
   Run: z.string(),
   Seconds: z.number().nonnegative(),
+  OutOfServiceSeconds: z.number().nonnegative(),
 })
 
 /** The shape of a full backup's MANIFEST, whoever wrote it. Keys that older versions of Vitess did not write have defaults. */

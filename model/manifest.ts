@@ -1,9 +1,10 @@
 import type { z } from 'zod'
 import { type BackupName, parseBackupName } from './backup-name.ts'
 import { messageOf, TabletkeeperError } from './errors.ts'
-import { faultOfFiles, faultOfSizes } from './manifest-files.ts'
+import { faultOfFiles, faultOfSection } from './manifest-files.ts'
 import { type FILE_BASES, manifestSchema } from './manifest-schema.ts'
 import type { Position } from './position.ts'
+import type { SnapshotMode } from './runs.ts'
 import { partsOf, type ShardName } from './shard-name.ts'
 
 export type FileBase = (typeof FILE_BASES)[number]
@@ -54,10 +55,16 @@ export interface Manifest {
 
 export interface TabletkeeperSection {
   readonly FormatVersion: 1
-  /** How objects were written: `stream` is one compressed stream for each file. */
-  readonly Engine: 'stream'
+  /** How objects were written: `frames` are independent zstd frames of `FrameSize` plain bytes, then a seek table (engine/seek-table.ts). */
+  readonly Engine: 'frames'
+  /** Plain bytes of each frame but the last of an object. */
+  readonly FrameSize: number
   /** One for each of `FileEntries`, in that order. */
   readonly Files: readonly StoredFile[]
+  /** What the check of InnoDB's pages found while they were copied. */
+  readonly PageCheck: PageCheck
+  /** Whether the files were copied from a clone while the tablet served already. */
+  readonly Snapshot: SnapshotMode
   /** Version of tabletkeeper. */
   readonly Version: string
   /** Id of the workflow that made the backup, and of its run. */
@@ -65,6 +72,8 @@ export interface TabletkeeperSection {
   readonly Run: string
   /** From the start of the run to this record. */
   readonly Seconds: number
+  /** How long the tablet did not serve. */
+  readonly OutOfServiceSeconds: number
 }
 
 export interface StoredFile {
@@ -72,6 +81,15 @@ export interface StoredFile {
   readonly Size: number
   /** Bytes in storage. */
   readonly Stored: number
+  /** SHA-256, 64 hex digits, over the SHA-256 of the stored bytes of each frame and of the seek table, in their order. */
+  readonly Hash: string
+}
+
+export interface PageCheck {
+  /** How many pages had a wrong checksum on the tablet already. */
+  readonly BadPages: number
+  /** The first of them: index in `FileEntries` and number of the page in that file. */
+  readonly Pages: readonly { readonly File: number; readonly Page: number }[]
 }
 
 /** The text of a MANIFEST as Go's json.MarshalIndent would write it, so that Vitess's own and ours differ in content alone. */
@@ -126,7 +144,7 @@ export function parseManifest(text: string, expected: BackupPlace): Manifest {
   const fault =
     faultOfPlace(manifest, expected) ??
     faultOfFiles(manifest.FileEntries) ??
-    (manifest.Tabletkeeper && faultOfSizes(manifest.Tabletkeeper.Files, manifest.FileEntries.length))
+    (manifest.Tabletkeeper && faultOfSection(manifest.Tabletkeeper, manifest.FileEntries.length))
   if (fault !== undefined) throw corrupt(object, fault)
   return manifest
 }

@@ -47,6 +47,15 @@ export interface BootstrapInput extends RunInput {
   readonly concurrency?: number
 }
 
+/** How the files of a backup are copied: from a clone that was made while mysqld was down for a moment, or while it is down. */
+export type SnapshotMode = 'reflink' | 'none'
+
+/** A page of InnoDB whose checksum is wrong on the tablet already: `file` is a path below its directory. */
+export interface BadPage {
+  readonly file: string
+  readonly page: number
+}
+
 /** Who made the tablet serve again after a run. */
 export type ReturnedBy = 'workflow' | 'reconciler' | 'person' | 'nobody'
 
@@ -68,6 +77,10 @@ export interface BackupResult {
   readonly dataBytes: number
   /** Bytes in storage. */
   readonly storedBytes: number
+  readonly snapshot: SnapshotMode
+  /** Damaged pages that were copied as they are: how many, and the first of them. */
+  readonly badPages: number
+  readonly firstBadPages: readonly BadPage[]
   readonly seconds: number
   /** From leaving service to serving again. */
   readonly outOfServiceSeconds: number
@@ -137,6 +150,8 @@ export interface Progress {
   readonly filesDone: number
   readonly filesTotal: number
   readonly bytesPerSecond: number
+  /** By the rate of the last seconds; null while that is unknown. */
+  readonly secondsLeft: number | null
 }
 
 /** Answer of the query `progress`: what the run did, does, and waits for. */

@@ -1,7 +1,8 @@
+import { rm } from 'node:fs/promises'
 import { dataRoots } from '../mysql/data-roots.ts'
 import type { ServerLayout } from '../mysql/my-cnf.ts'
 import { discardStaging, type SwapPlan } from '../mysql/swap.ts'
-import { makeStaging } from '../mysql/swap-folders.ts'
+import { makeStaging, stagingFolder } from '../mysql/swap-folders.ts'
 
 /** Where downloaded files wait, by the base that a MANIFEST gives them: inside each data root, since a root may be a mount point. */
 export interface StagingRoots {
@@ -24,7 +25,13 @@ export function swapPlan(layout: ServerLayout, run: string): SwapPlan {
   return { run, roots: dataRoots(layout), systemTablespace: layout.systemTablespace }
 }
 
-/** Deletes what a run staged and did not swap in. */
+/** Where a run keeps the record of what it has staged, so that an attempt that follows one that died goes on. */
+export function restoreLedgerPath(layout: ServerLayout, run: string): string {
+  return `${stagingFolder(layout.datadir, run)}.ledger`
+}
+
+/** Deletes what a run staged and did not swap in, and its record. */
 export async function discardStaged(layout: ServerLayout, run: string): Promise<void> {
+  await rm(restoreLedgerPath(layout, run), { force: true })
   await discardStaging(dataRoots(layout), run)
 }

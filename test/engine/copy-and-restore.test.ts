@@ -7,6 +7,7 @@ import { crc32, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib
 import { describe, expect, test } from 'vitest'
 import { checkStored } from '../../engine/check.ts'
 import type { Progress } from '../../model/runs.ts'
+import { ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { copy, DIRECTORY, manifestFor, newStore, restore, restoreTo } from './sample-backup.ts'
 import { digestsOf, sampleFile, sampleFiles } from './sample-files.ts'
@@ -58,14 +59,21 @@ describe('files that were copied', () => {
     }
   })
 
-  test('replace what an attempt that died has left, finished or not', async () => {
+  test('take the place of what an attempt left that cannot be continued', async () => {
     const files = await sampleFiles(await temporaryDirectory())
     const { store, root } = await newStore()
-    await store.put(`${DIRECTORY}0`, Buffer.from('of an earlier attempt'))
+    await store.put('commerce/0/other', Buffer.from('a ready repository'))
     await sampleFile(join(root, DIRECTORY), 'Data', '.tmp-0123456789abcdef-1', Buffer.from('half'))
-    const copied = await copy(files, { store })
-    await checkStored(store, DIRECTORY, copied)
+    await checkStored(store, DIRECTORY, await copy(files, { store }))
     await expect(stat(join(root, DIRECTORY, '.tmp-0123456789abcdef-1'))).rejects.toThrow('ENOENT')
+  })
+
+  test('are not put among objects that somebody else has stored under the name of the backup', async () => {
+    const files = await sampleFiles(await temporaryDirectory())
+    const { store } = await newStore()
+    await store.put(`${DIRECTORY}0`, Buffer.from('of somebody else'))
+    await expect(copy(files, { store })).rejects.toThrow(ofType('FenceBroken'))
+    expect((await buffer(await store.get(`${DIRECTORY}0`))).toString()).toBe('of somebody else')
   })
 
   test('overwrite what an earlier restore has left', async () => {

@@ -1,0 +1,52 @@
+import type { DataFile } from '../mysql/data-directory.ts'
+import type { CopyContext } from './backup-copy.ts'
+import type { CopiedFile } from './copied-file.ts'
+import { ObjectDigest } from './object-digest.ts'
+import type { StoredFile } from './tasks.ts'
+
+/** Stores a batch: where objects are files the thread writes them itself. */
+export async function copySmallFiles(
+  { pool, upload, ledger, meter, level }: CopyContext,
+  files: readonly DataFile[],
+  batch: readonly number[],
+): Promise<void> {
+  const sources = batch.flatMap((index) => {
+    const file = files[index]
+    return file === undefined ? [] : [{ index, file }]
+  })
+  const result = await pool.run('compressFiles', {
+    level,
+    files: sources.map(({ index, file }) => ({
+      source: { path: file.path, size: file.size, mtimeNs: file.mtimeNs, inode: file.inode },
+      name: file.name,
+      target: upload.localPath(String(index)),
+    })),
+  })
+  const copied = sources.flatMap(({ index, file }, at) => {
+    const stored = result.files[at]
+    return stored === undefined ? [] : [{ index, stored, file }]
+  })
+  for (const { index, stored } of copied) {
+    if (stored.bytes === undefined) continue
+    const writer = await upload.open(String(index), 0)
+    try {
+      await writer.write(stored.bytes)
+    } finally {
+      await writer.close()
+    }
+  }
+  ledger.addFiles(
+    copied.map(({ index, stored, file }) => ({ index, ...copiedFile(file, stored), badPages: stored.badPages })),
+  )
+  for (const { file } of copied) {
+    meter.addBytes(file.size)
+    meter.addFile()
+  }
+}
+
+function copiedFile({ base, name, size }: DataFile, { frame, frameLength, table, stored }: StoredFile): CopiedFile {
+  const digest = new ObjectDigest()
+  digest.addFrame({ ...frame, stored: frameLength, plain: size })
+  digest.addSeekTable({ ...table, stored: stored - frameLength })
+  return { base, name, size, stored, hash: digest.crc, segmentHash: digest.hash() }
+}

@@ -1,0 +1,118 @@
+import { constants, createReadStream, writeSync } from 'node:fs'
+import { type FileHandle, mkdir, open, readFile, truncate } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { createInterface } from 'node:readline'
+import { TabletkeeperError } from '../model/errors.ts'
+import { isCode } from '../mysql/system-error.ts'
+import { localFileError } from './local-file-error.ts'
+
+/**
+ * A file of lines of JSON that only grows, one for each thing that is done for good. What is written outlives this process, not the
+ * host: whoever reads it after a reboot does not trust it (`bootId`).
+ */
+export class LedgerFile implements AsyncDisposable {
+  readonly #path: string
+  readonly #file: FileHandle
+
+  private constructor(path: string, file: FileHandle) {
+    this.#path = path
+    this.#file = file
+  }
+
+  /** Begins a ledger, in place of one that is there. */
+  static async create(path: string): Promise<LedgerFile> {
+    return await LedgerFile.#open(path, 'w')
+  }
+
+  /** Goes on with a ledger; what stands after its first `length` bytes was written in part, and goes. */
+  static async append(path: string, length: number): Promise<LedgerFile> {
+    await truncate(path, length)
+    return await LedgerFile.#open(path, 'a')
+  }
+
+  static async #open(path: string, flags: string): Promise<LedgerFile> {
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      return new LedgerFile(path, await open(path, flags, 0o600))
+    } catch (error) {
+      throw localFileError(error, 'write', path)
+    }
+  }
+
+  /** Lines that are there when this returns, also if the process is killed then. Synchronous, since that costs microseconds. */
+  add(...lines: readonly unknown[]): void {
+    const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+    try {
+      for (let written = 0; written < text.length; ) written += writeSync(this.#file.fd, text, written)
+    } catch (error) {
+      throw localFileError(error, 'write', this.#path)
+    }
+  }
+
+  /** Makes it durable. */
+  async sync(): Promise<void> {
+    await this.#file.sync()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close()
+  }
+}
+
+/**
+ * Gives the lines of a ledger to `take`, parsed from JSON. Without a ledger there are none.
+ * @returns the bytes of whole lines: a process that was killed may have written a part of one more
+ * @throws FenceBroken when a whole line is none of a ledger; what `take` throws
+ */
+export async function readLedgerFile(path: string, take: (line: unknown) => void): Promise<number> {
+  let length = 0
+  let last: string | undefined
+  const accept = (text: string): void => {
+    take(parse(path, text))
+    length += Buffer.byteLength(text) + 1
+  }
+  try {
+    const input = createReadStream(path, { flags: 'r' })
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      if (last !== undefined) accept(last)
+      last = line
+    }
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return 0
+    throw error
+  }
+  if (last !== undefined && (await endsWithNewline(path))) accept(last)
+  return length
+}
+
+/** Of this start of the host: what was written before another one may be lost. */
+export async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+}
+
+function parse(path: string, line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch (cause) {
+    throw ledgerBroken(path, cause)
+  }
+}
+
+/** A ledger that cannot be believed. */
+export function ledgerBroken(path: string, cause?: unknown): TabletkeeperError {
+  return new TabletkeeperError('FenceBroken', `the ledger ${path} cannot be read`, {
+    cause,
+    hint: 'Nothing was published or replaced. Start another run.',
+  })
+}
+
+async function endsWithNewline(path: string): Promise<boolean> {
+  const file = await open(path, constants.O_RDONLY)
+  try {
+    const { size } = await file.stat()
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1)
+    return buffer[0] === 0x0a
+  } finally {
+    await file.close()
+  }
+}
