@@ -9,17 +9,17 @@ const RUN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 /** Where run `run` puts what shall become entries of the data root `root`. */
 export function stagingFolder(root: string, run: string): string {
-  return folder(root, 'staging', run)
+  return runFolder(root, 'staging', run)
 }
 
 /** Where a swap of run `run` puts the old entries of `root` until it is committed. */
 export function replacedFolder(root: string, run: string): string {
-  return folder(root, 'replaced', run)
+  return runFolder(root, 'replaced', run)
 }
 
 /** Where rolling back puts new entries on which a mysqld may have run: never to be swapped in again. */
 export function spentFolder(root: string, run: string): string {
-  return folder(root, 'spent', run)
+  return runFolder(root, 'spent', run)
 }
 
 /**
@@ -39,7 +39,11 @@ export async function namesIn(folder: string): Promise<string[]> {
   return (await orMissing(readdir(folder))) ?? []
 }
 
-function folder(root: string, purpose: string, run: string): string {
+/**
+ * The folder of run `run` for `purpose` in the private folder of the data root `root`.
+ * @throws InvalidInput when `run` cannot be part of a file name
+ */
+export function runFolder(root: string, purpose: string, run: string): string {
   if (!RUN.test(run)) {
     throw new TabletkeeperError('InvalidInput', `${JSON.stringify(run)} cannot name a run`, {
       hint: 'Letters, digits, dots, dashes and underscores, 128 at most.',

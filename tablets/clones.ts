@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { inParallel } from '../engine/in-parallel.ts'
+import { cloneFiles } from '../engine/snapshot.ts'
+import { TabletkeeperError } from '../model/errors.ts'
+import { cloneFolder, cloneLayout, clonePath, cloneRoots } from '../mysql/clone-folders.ts'
+import { type DataFile, selectFiles } from '../mysql/data-directory.ts'
+import type { ServerLayout } from '../mysql/my-cnf.ts'
+import { giveToOwner, privateFolder } from '../mysql/private-folder.ts'
+import { syncFileSystem } from '../mysql/system-calls.ts'
+import { orMissing } from '../mysql/system-error.ts'
+import {
+  type CloneRecord,
+  cloneTokens,
+  type MadeClone,
+  readCloneRecord,
+  removeCloneRecord,
+  writeCloneRecord,
+} from './clone-record.ts'
+import type { TabletDriver } from './driver.ts'
+import { SoleWork, type Work } from './sole-work.ts'
+import { assertStoppedAt, type StoppedAt } from './stop-fence.ts'
+
+/** Which run a clone is for. */
+export type CloneOwner = Pick<CloneRecord, 'token' | 'namespace' | 'workflowId' | 'runId' | 'backup'>
+
+/** A proven clone, to copy from. */
+export interface OpenClone {
+  readonly record: MadeClone
+  /** Of a server that would run on it. */
+  readonly layout: ServerLayout
+  readonly files: readonly DataFile[]
+}
+
+const CREATED_AT_ONCE = 8
+
+/**
+ * The clones of one tablet's files (`mysql/clone-folders.ts`), from which its agent copies while the tablet serves again. They are no
+ * part of the tablet's way back: whoever returns it leaves them alone.
+ */
+export class TabletClones {
+  readonly #driver: TabletDriver
+  /** By token: copying from a clone and dropping it exclude each other. */
+  readonly #works = new Map<string, SoleWork>()
+
+  constructor(driver: TabletDriver) {
+    this.#driver = driver
+  }
+
+  /** @throws FenceBroken when there is one whose record cannot be read */
+  async all(): Promise<CloneRecord[]> {
+    const { datadir } = await this.#driver.layout()
+    const records: CloneRecord[] = []
+    for (const token of await cloneTokens(datadir)) {
+      const record = await readCloneRecord(datadir, token)
+      if (record !== undefined) records.push(record)
+    }
+    return records
+  }
+
+  /**
+   * Makes everything of a clone that takes long while mysqld still runs: its record, its folders, a file for each that there is now, and
+   * what was written to the file systems durable, since a clone waits for its file's dirty pages.
+   * @returns how many files there are
+   */
+  async prepare(owner: CloneOwner, signal: AbortSignal): Promise<number> {
+    const layout = await this.#driver.layout()
+    const roots = cloneRoots(layout)
+    for (const root of roots) await privateFolder(root)
+    const present = await readCloneRecord(layout.datadir, owner.token)
+    const since = present?.since ?? new Date().toISOString()
+    await writeCloneRecord(layout.datadir, { version: 1, ...owner, since, roots, made: null })
+    const paths = (await selectFiles(layout)).map((file) => clonePath(layout, owner.token, file))
+    await makeFolders(layout, owner.token, paths)
+    await inParallel(paths, CREATED_AT_ONCE, signal, (path) => writeFile(path, '', { flag: 'a', mode: 0o600 }))
+    return paths.length
+  }
+
+  /** Makes what was written to the tablet's file systems durable. */
+  async flush(): Promise<void> {
+    for (const root of cloneRoots(await this.#driver.layout())) await syncFileSystem(root)
+  }
+
+  /**
+   * Clones the files of a stopped server, and proves that the clone is of that stop. The caller keeps every mysqld away meanwhile. What
+   * an earlier attempt has made is made again, unless it was whole.
+   * @throws FenceBroken, Refused, StorageFull (`cloneFiles`)
+   */
+  async make(owner: CloneOwner, stop: StoppedAt, files: readonly DataFile[], signal: AbortSignal): Promise<void> {
+    const layout = await this.#driver.layout()
+    const { token } = owner
+    const present = await readCloneRecord(layout.datadir, token)
+    const list = listDigest(files)
+    if (present?.made?.lsn === stop.lsn && present.made.list === list)
+      return await assertStoppedAt(cloneLayout(layout, token), stop.lsn, this.#driver)
+    const roots = cloneRoots(layout)
+    const record: CloneRecord = {
+      version: 1,
+      ...owner,
+      since: present?.since ?? new Date().toISOString(),
+      roots,
+      made: null,
+    }
+    if (present === undefined || present.made !== null) await writeCloneRecord(layout.datadir, record)
+    const pairs = files.map((file) => ({ from: file.path, to: clonePath(layout, token, file) }))
+    const paths = new Set(pairs.map(({ to }) => to))
+    await makeFolders(layout, token, paths)
+    await cloneFiles(pairs, signal)
+    for (const root of roots) await removeOthers(cloneFolder(root, token), paths)
+    await assertStoppedAt(cloneLayout(layout, token), stop.lsn, this.#driver)
+    const bytes = files.reduce((sum, { size }) => sum + size, 0)
+    const made = { at: new Date().toISOString(), ...stop, files: files.length, bytes, list }
+    await writeCloneRecord(layout.datadir, { ...record, made })
+  }
+
+  /**
+   * Copies from a clone. An earlier attempt to do so is aborted, and has stopped before this one begins.
+   * @throws FenceBroken when the clone is gone, or not what it was
+   */
+  async copyFrom<T>(
+    token: string,
+    signal: AbortSignal,
+    copy: (clone: OpenClone, work: Work) => Promise<T>,
+  ): Promise<T> {
+    const work = this.#workOn(token)
+    const name = `the copying from the clone of ${this.#driver.alias}`
+    const result = await work.exclusively(async () => {
+      await work.stop(overtaken(`a later attempt to copy from the clone of ${this.#driver.alias} took over`))
+      signal.throwIfAborted()
+      return work.begin({ name, signal }, async (begun) => copy(await this.#open(token), begun))
+    })
+    return await result.ended
+  }
+
+  /** Removes a clone, whole or not, after whoever copies from it has stopped. Nothing there is no error. */
+  async drop(token: string): Promise<void> {
+    const work = this.#workOn(token)
+    await work.exclusively(async () => {
+      await work.stop(overtaken(`the clone of ${this.#driver.alias} is dropped`))
+      const { datadir } = await this.#driver.layout()
+      const record = await readCloneRecord(datadir, token)
+      if (record === undefined) return
+      for (const root of record.roots) await rm(cloneFolder(root, token), { recursive: true, force: true })
+      await removeCloneRecord(datadir, token)
+    })
+    this.#works.delete(token)
+  }
+
+  /** Ends what copies in this process and waits for it; the clones stay. For the agent's own shutdown. */
+  async stop(): Promise<void> {
+    const reason = overtaken(`the agent of ${this.#driver.alias} ends`)
+    await Promise.all([...this.#works.values()].map((work) => work.stop(reason)))
+  }
+
+  #workOn(token: string): SoleWork {
+    const work = this.#works.get(token) ?? new SoleWork()
+    this.#works.set(token, work)
+    return work
+  }
+
+  async #open(token: string): Promise<OpenClone> {
+    const own = await this.#driver.layout()
+    const record = await readCloneRecord(own.datadir, token)
+    const { made } = record ?? {}
+    if (record === undefined || made === undefined || made === null)
+      throw broken(`there is no clone of ${this.#driver.alias} to copy from: it was dropped`)
+    const layout = cloneLayout(own, token)
+    await assertStoppedAt(layout, made.lsn, this.#driver)
+    const files = await selectFiles(layout)
+    if (listDigest(files) !== made.list)
+      throw broken(`the clone of ${this.#driver.alias} does not hold the files that were cloned`)
+    // What is copied for long shall outlast the host too.
+    for (const root of record.roots) await syncFileSystem(root)
+    return { record: { ...record, made }, layout, files }
+  }
+}
+
+async function makeFolders(layout: ServerLayout, token: string, paths: Iterable<string>): Promise<void> {
+  const folders = new Set(Array.from(paths, dirname))
+  for (const root of cloneRoots(layout)) {
+    const top = cloneFolder(root, token)
+    const inside = [top, ...[...folders].filter((folder) => folder.startsWith(join(top, '/')))]
+    for (const folder of inside) await mkdir(folder, { recursive: true, mode: 0o700 })
+    await giveToOwner(root, ...inside)
+  }
+}
+
+/** Files that were there when the clone was prepared, and not when mysqld had stopped. */
+async function removeOthers(folder: string, wanted: ReadonlySet<string>): Promise<void> {
+  const entries = (await orMissing(readdir(folder, { withFileTypes: true }))) ?? []
+  for (const entry of entries) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) await removeOthers(path, wanted)
+    else if (!wanted.has(path)) await rm(path)
+  }
+}
+
+/** Tells whether a list of files is the same, in the same order. */
+function listDigest(files: readonly Pick<DataFile, 'base' | 'name' | 'size'>[]): string {
+  const hash = createHash('sha256')
+  for (const { base, name, size } of files) hash.update(`${base}/${name}\0${size}\n`)
+  return hash.digest('hex')
+}
+
+function broken(message: string): TabletkeeperError {
+  return new TabletkeeperError('FenceBroken', message, { hint: 'Nothing is published. Start another backup.' })
+}
+
+function overtaken(message: string): TabletkeeperError {
+  return new TabletkeeperError('FenceBroken', message)
+}
