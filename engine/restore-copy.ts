@@ -73,7 +73,7 @@ export async function restoreFiles(copy: RestoreCopy): Promise<{ readonly bytes:
   if (framed.length > 0) await restoreFramed(copy, framed, ledger, meter)
   const streams = files.filter((file) => file.framed === undefined && !ledger.has(file.index))
   await inParallel(bySize(streams), copy.concurrency, copy.signal, async (file, signal) => {
-    const written = await restoreFile({ file, store, decompression, signal, seen: (seen) => meter.addBytes(seen) })
+    const written = await restoreFile(file, { store, decompression, signal, seen: (seen) => meter.addBytes(seen) })
     bytes += written
     ledger.addFiles(file.index)
     meter.addFile()
