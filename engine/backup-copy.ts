@@ -12,6 +12,7 @@ import { FramesInFlight } from './frames-in-flight.ts'
 import { bootId } from './ledger-file.ts'
 import { ProgressMeter } from './progress-meter.ts'
 import { WorkerPool } from './worker-pool.ts'
+import { WriteBehind } from './write-behind.ts'
 
 export interface BackupCopy {
   /** Of a server that was cleanly stopped and stays so, or of a clone of one. */
@@ -41,6 +42,7 @@ export interface CopyContext {
   readonly ledger: CopyLedger
   readonly inFlight: FramesInFlight
   readonly abort: CopyAbort
+  readonly behind: WriteBehind
   readonly meter: ProgressMeter
   readonly level: number
 }
@@ -64,9 +66,11 @@ export async function copyBackup(copy: BackupCopy): Promise<CopyTotals> {
   )
   const abort = new CopyAbort(copy.signal, pool)
   const inFlight = new FramesInFlight(concurrency + 4)
-  const context: CopyContext = { pool, upload, ledger, inFlight, abort, meter, level: copy.level }
+  const behind = new WriteBehind(() => upload.writeOut())
+  const context: CopyContext = { pool, upload, ledger, inFlight, abort, behind, meter, level: copy.level }
   abort.start(copyAll(copy, context))
   await abort.settle()
+  await behind.settle()
   await upload.commit(Array.from(files.keys(), String))
   await checkUnchanged(files)
   await copy.fence?.()

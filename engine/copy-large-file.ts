@@ -107,7 +107,7 @@ class LargeObject {
   }
 
   async addFrame(frame: number, { bytes, crc, sha, badPages }: StoredFrame): Promise<void> {
-    const { abort, ledger, meter } = this.#context
+    const { abort, behind, ledger, meter } = this.#context
     if (abort.aborted) return
     const stored = bytes.length
     const plain = Math.min(FRAME_SIZE, this.#file.size - frame * FRAME_SIZE)
@@ -117,6 +117,7 @@ class LargeObject {
     this.#digest.addFrame({ plain, stored, crc, sha })
     ledger.addFrame(this.#index, { plain, stored, crc, sha }, badPages)
     meter.addBytes(plain)
+    await behind.wrote(stored)
   }
 
   async finish(): Promise<void> {

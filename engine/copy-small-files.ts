@@ -6,7 +6,7 @@ import type { StoredFile } from './tasks.ts'
 
 /** Stores a batch: where objects are files the thread writes them itself. */
 export async function copySmallFiles(
-  { pool, upload, ledger, meter, level }: CopyContext,
+  { pool, upload, ledger, behind, meter, level }: CopyContext,
   files: readonly DataFile[],
   batch: readonly number[],
 ): Promise<void> {
@@ -42,6 +42,7 @@ export async function copySmallFiles(
     meter.addBytes(file.size)
     meter.addFile()
   }
+  await behind.wrote(copied.reduce((sum, { stored }) => sum + stored.stored, 0))
 }
 
 function copiedFile({ base, name, size }: DataFile, { frame, frameLength, table, stored }: StoredFile): CopiedFile {

@@ -36,7 +36,8 @@ export interface ReadOptions {
   readonly pagesOf?: string | undefined
   /** What an earlier attempt knows of a frame that it has written already. */
   readonly known?: (frame: number) => Checksums | undefined
-  readonly onFrame: (frame: number, plain: number, checked: Checked) => void
+  /** Told of each frame when it is done; the next ones wait for it when many are on their way. */
+  readonly onFrame: (frame: number, plain: number, checked: Checked) => Promise<void>
 }
 
 /**
@@ -63,10 +64,10 @@ export async function readFramedObject(
       break
     }
     const done = readFrame(reading, object, place, options, format)
-      .then((checked) => {
+      .then(async (checked) => {
         checksums[frame] = checked
         format ??= checked.format
-        options.onFrame(frame, place.plain, checked)
+        await options.onFrame(frame, place.plain, checked)
       })
       .finally(() => inFlight.leave())
     done.catch(() => {})

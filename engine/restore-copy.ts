@@ -19,6 +19,7 @@ import { restoreLargeFile, restoreSmallFiles } from './restore-frames.ts'
 import { RestoreLedger } from './restore-ledger.ts'
 import { type FileRestore, planRestore, type StagingRoots } from './restore-plan.ts'
 import { WorkerPool } from './worker-pool.ts'
+import { WriteBehind } from './write-behind.ts'
 
 const DIRECTORY_MODE = 0o750
 
@@ -47,6 +48,7 @@ export interface RestoreContext {
   readonly ledger: RestoreLedger
   readonly inFlight: FramesInFlight
   readonly abort: CopyAbort
+  readonly behind: WriteBehind
   readonly meter: ProgressMeter
 }
 
@@ -78,13 +80,13 @@ export async function restoreFiles(copy: RestoreCopy): Promise<{ readonly bytes:
     ledger.addFiles(file.index)
     meter.addFile()
   })
-  for (const root of new Set(Object.values(roots))) await local(root, syncFileSystem(root))
+  await syncRoots(roots)
   await ledger.finish()
   return { bytes }
 }
 
 async function restoreFramed(
-  { store, concurrency, signal }: RestoreCopy,
+  { store, roots, concurrency, signal }: RestoreCopy,
   files: readonly FramedFile[],
   ledger: RestoreLedger,
   meter: ProgressMeter,
@@ -92,11 +94,13 @@ async function restoreFramed(
   await using pool = new WorkerPool({ size: concurrency, storage: store.description })
   const abort = new CopyAbort(signal, pool)
   const inFlight = new FramesInFlight(2 * concurrency + 2)
-  const context: RestoreContext = { store, pool, ledger, inFlight, abort, meter }
+  const behind = new WriteBehind(() => syncRoots(roots))
+  const context: RestoreContext = { store, pool, ledger, inFlight, abort, behind, meter }
   for (const { index, framed } of files) if (ledger.has(index)) meter.skipFile(framed.plain)
   const missing = bySize(files.filter(({ index }) => !ledger.has(index)))
   abort.start(restoreAll(context, missing))
   await abort.settle()
+  await behind.settle()
 }
 
 async function restoreAll(context: RestoreContext, files: readonly FramedFile[]): Promise<void> {
@@ -115,6 +119,10 @@ async function restoreAll(context: RestoreContext, files: readonly FramedFile[])
     }
     abort.start(restoreSmallFiles(context, batch).finally(() => inFlight.leave()))
   }
+}
+
+async function syncRoots(roots: StagingRoots): Promise<void> {
+  for (const root of new Set(Object.values(roots))) await local(root, syncFileSystem(root))
 }
 
 function bySize<File extends FileRestore>(files: readonly File[]): File[] {

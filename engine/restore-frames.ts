@@ -7,7 +7,7 @@ import type { FramedFile, RestoreContext } from './restore-copy.ts'
 
 /** Starts to write a file of several frames, in parallel and each in its place, and resolves when the last one is on its way. */
 export async function restoreLargeFile(context: RestoreContext, file: FramedFile): Promise<void> {
-  const { abort, ledger, meter } = context
+  const { abort, behind, ledger, meter } = context
   const { index, path, framed } = file
   const known = ledger.framesOf(index)
   await using opened = new AsyncDisposableStack()
@@ -15,9 +15,10 @@ export async function restoreLargeFile(context: RestoreContext, file: FramedFile
   const { whole } = await readFramedObject({ ...context, isAborted: () => abort.aborted }, framed, {
     to: { descriptor: output.fd, path },
     known: (frame) => known.get(frame),
-    onFrame: (frame, plain, checked) => {
+    onFrame: async (frame, plain, checked) => {
       ledger.addFrame(index, frame, checked)
       meter.addBytes(plain)
+      await behind.wrote(plain)
     },
   })
   meter.skipBytes(Math.min(framed.plain, known.size * framed.frameSize))
@@ -35,7 +36,7 @@ export async function restoreLargeFile(context: RestoreContext, file: FramedFile
 
 /** Writes a batch of whole files, on one thread. */
 export async function restoreSmallFiles(
-  { store, pool, ledger, meter, abort }: RestoreContext,
+  { store, pool, ledger, meter, abort, behind }: RestoreContext,
   batch: readonly FramedFile[],
 ): Promise<void> {
   const tasks = await Promise.all(
@@ -59,6 +60,7 @@ export async function restoreSmallFiles(
     meter.addBytes(framed.plain)
     meter.addFile()
   }
+  await behind.wrote(batch.reduce((sum, { framed }) => sum + framed.plain, 0))
 }
 
 /** A file of its final size: what is not written in it is a hole. */

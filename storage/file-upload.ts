@@ -8,7 +8,7 @@ import { isVisible, temporaryNameOf } from './file-names.ts'
 import { forAll } from './for-all.ts'
 import { assertKey } from './object-key.ts'
 import type { ObjectWriter, Upload } from './object-store.ts'
-import { syncFiles } from './sync-files.ts'
+import { syncFiles, writeOut } from './sync-files.ts'
 
 /** Files renamed at once: enough to keep a network mount busy. */
 const AT_ONCE = 64
@@ -29,6 +29,7 @@ export class FileUpload implements Upload {
   readonly id: string
   readonly #place: UploadPlace
   readonly #path: string
+  readonly #open = new Set<FileHandle>()
 
   constructor(place: UploadPlace) {
     this.id = place.id
@@ -45,7 +46,8 @@ export class FileUpload implements Upload {
         const { size } = await handle.stat()
         const kept = Math.min(size, from)
         if (kept < size) await handle.truncate(kept)
-        return new FileWriter(handle, kept, operation)
+        this.#open.add(handle)
+        return new FileWriter(handle, kept, operation, () => this.#open.delete(handle))
       } catch (error) {
         await handle.close()
         throw error
@@ -56,6 +58,11 @@ export class FileUpload implements Upload {
   localPath(name: string): string {
     this.#assertName(name)
     return join(this.#path, this.#temporaryOf(name))
+  }
+
+  async writeOut(): Promise<void> {
+    const { store, directory } = this.#place
+    await translated({ store, doing: `write out ${directory}` }, () => writeOut(this.#path, this.#open))
   }
 
   async commit(names: readonly string[]): Promise<void> {
@@ -145,12 +152,14 @@ class FileWriter implements ObjectWriter {
   readonly kept: number
   readonly #handle: FileHandle
   readonly #operation: FileOperation
+  readonly #onClose: () => void
   #end: number
 
-  constructor(handle: FileHandle, kept: number, operation: FileOperation) {
+  constructor(handle: FileHandle, kept: number, operation: FileOperation, onClose: () => void) {
     this.kept = kept
     this.#handle = handle
     this.#operation = operation
+    this.#onClose = onClose
     this.#end = kept
   }
 
@@ -161,6 +170,7 @@ class FileWriter implements ObjectWriter {
   }
 
   async close(): Promise<void> {
+    this.#onClose()
     await translated(this.#operation, () => this.#handle.close())
   }
 }

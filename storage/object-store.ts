@@ -111,6 +111,11 @@ export interface Upload {
    */
   localPath(name: string): string | undefined
   /**
+   * Makes the store write out what it was given so far, where it does not at once, so that `commit` has little left to wait for. It
+   * promises nothing.
+   */
+  writeOut(): Promise<void>
+  /**
    * Makes the objects `names` durable, then visible. It looks at the whole directory: give it many names at once. Those that are
    * visible already are done, so that a commit that failed or was cut off can be repeated.
    * @throws Refused when an object of one of the names was stored by somebody else, and then none becomes visible by this call;

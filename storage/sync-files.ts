@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open, statfs } from 'node:fs/promises'
+import { type FileHandle, open, statfs } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { syncFileSystem } from '../mysql/system-calls.ts'
@@ -28,6 +28,12 @@ const SYNCED_AS_A_WHOLE: ReadonlySet<number> = new Set([
 export async function syncFiles<T>(directory: string, items: readonly T[], fileOf: (item: T) => string): Promise<void> {
   if ((await isSyncedAsAWhole(directory)) && (await syncWhole(directory))) return
   await forAll(items, AT_ONCE, (item) => syncFile(join(directory, fileOf(item))))
+}
+
+/** Writes out what was written so far below `directory`, or to `open` files where only those can be named. Errors as `syncFiles`. */
+export async function writeOut(directory: string, open: Iterable<FileHandle>): Promise<void> {
+  if ((await isSyncedAsAWhole(directory)) && (await syncWhole(directory))) return
+  await forAll([...open], AT_ONCE, (handle) => handle.datasync())
 }
 
 async function isSyncedAsAWhole(directory: string): Promise<boolean> {
