@@ -1,6 +1,15 @@
 import type { BackupName } from '../model/backup-name.ts'
 import type { TabletReport } from '../model/report.ts'
-import type { BackupInput, BootstrapInput, RestoreInput, ReturnedBy, RunKind, Warning } from '../model/runs.ts'
+import type {
+  BackupInput,
+  BadPage,
+  BootstrapInput,
+  RestoreInput,
+  ReturnedBy,
+  RunKind,
+  SnapshotMode,
+  Warning,
+} from '../model/runs.ts'
 import type { ShardName } from '../model/shard-name.ts'
 import type { ReplicaType, ServiceType } from '../model/tablet-type.ts'
 
@@ -13,6 +22,7 @@ export interface BackupPlan {
   readonly type: ServiceType
   readonly lagSeconds: number
   readonly dataBytes: number
+  readonly snapshot: SnapshotMode
   /** How many other tablets of the shard serve meanwhile. */
   readonly othersServing: number
   readonly warnings: readonly Warning[]
@@ -40,6 +50,9 @@ export interface CopySummary {
   readonly files: number
   readonly dataBytes: number
   readonly storedBytes: number
+  /** Pages that were damaged on the tablet already: how many, and the first of them. */
+  readonly badPages: number
+  readonly firstBadPages: readonly BadPage[]
 }
 
 export interface Rejoined {
@@ -63,18 +76,29 @@ export interface TabletActivities {
   }): Promise<RestorePlan>
 
   takeTablet(input: { readonly kind: RunKind }): Promise<TokenInput>
+  /** With `clone`, a clone of the files for that backup is prepared while clients leave. */
   takeOutOfService(
-    input: TokenInput & { readonly type: 'BACKUP' | 'RESTORE' },
+    input: TokenInput & { readonly type: 'BACKUP' | 'RESTORE'; readonly clone?: BackupName | undefined },
   ): Promise<{ readonly sessionsEnded: number }>
   stopReplication(input: TokenInput): Promise<{ readonly position: string }>
   stopMysqld(input: TokenInput): Promise<{ readonly lsn: string | null }>
   copyFiles(
     input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined },
   ): Promise<CopySummary>
+  /** Instead of `copyFiles`: mysqld is down for a clone only, and `uploadFiles` copies from that when the tablet serves again. */
+  cloneFiles(input: TokenInput & { readonly backup: BackupName }): Promise<{ readonly files: number }>
   startMysqld(input: TokenInput & { readonly on: 'its data' | 'restored data' }): Promise<void>
   rejoin(input: TokenInput & { readonly after: 'backup' | 'restore' }): Promise<Rejoined>
   releaseTablet(input: TokenInput): Promise<void>
-  publishBackup(input: { readonly backup: BackupName }): Promise<{ readonly objects: number }>
+  /** Needs no lease: the token names the clone. */
+  uploadFiles(
+    input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined },
+  ): Promise<CopySummary>
+  /** Asks storage alone whether it has what was copied. */
+  checkBackup(input: { readonly backup: BackupName }): Promise<{ readonly objects: number }>
+  publishBackup(input: { readonly backup: BackupName; readonly outOfServiceSeconds: number }): Promise<void>
+  /** Ends an upload that is still at work. Without a clone there is nothing to do. */
+  dropClone(input: TokenInput): Promise<void>
 
   downloadFiles(
     input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined },

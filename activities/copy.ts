@@ -1,77 +1,80 @@
-import { copyBackup } from '../engine/backup-copy.ts'
-import { TabletkeeperError } from '../model/errors.ts'
-import { proveCleanShutdown } from '../mysql/clean-shutdown.ts'
-import { checkUnchanged, selectFiles } from '../mysql/data-directory.ts'
-import { lockFile } from '../mysql/file-lock.ts'
-import type { ServerLayout } from '../mysql/my-cnf.ts'
+import { type BackupCopy, copyBackup } from '../engine/backup-copy.ts'
+import { readCopyRecord } from '../engine/copy-ledger.ts'
+import type { BackupName } from '../model/backup-name.ts'
+import type { SnapshotMode } from '../model/runs.ts'
+import { selectFiles } from '../mysql/data-directory.ts'
 import { backupDirectory } from '../storage/backup-key.ts'
-import { writeCopyRecord } from '../tablets/copy-record.ts'
-import type { TabletActivities } from './contract.ts'
+import { copyLedgerPath } from '../tablets/copy-ledger-path.ts'
+import type { Work } from '../tablets/sole-work.ts'
+import { assertStoppedAt, lockStopped, type StoppedAt, stopOf } from '../tablets/stop-fence.ts'
+import type { Attempt } from './activity.ts'
+import { reportBadPages } from './bad-pages.ts'
+import { watchRoom } from './clone-room.ts'
+import type { CopySummary, TabletActivities } from './contract.ts'
 import { watchForStall } from './stall.ts'
-import { filesAtOnce, type TabletContext, underLease } from './tablet-context.ts'
+import { filesAtOnce, onTablet, type TabletContext, underLease } from './tablet-context.ts'
 
-/** Step 4: the files of one cleanly stopped mysqld, which nobody can start meanwhile, go to storage. */
-export function copyActivities(context: TabletContext): Pick<TabletActivities, 'copyFiles'> {
-  const { tablet, config, store } = context
+/** While the tablet serves, its own work goes first. */
+const GOOD_NEIGHBOUR = 10
+
+interface Copy extends Pick<BackupCopy, 'files' | 'nice' | 'fence'> {
+  readonly backup: BackupName
+  readonly snapshot: SnapshotMode
+  readonly stop: StoppedAt
+  readonly concurrency: number | undefined
+}
+
+/** Step 4: the files of one cleanly stopped mysqld go to storage, from where they are or from a clone. */
+export function copyActivities(context: TabletContext): Pick<TabletActivities, 'copyFiles' | 'uploadFiles'> {
+  const { tablet, clones } = context
   const { driver } = tablet
   return {
     copyFiles: underLease(context, 'copyFiles', async (step, { backup, concurrency }, attempt) => {
       const layout = await driver.layout()
-      const { reading, stoppedAt } = step.lease
-      if (reading === null || stoppedAt === null) {
-        throw new TabletkeeperError('FenceBroken', `${driver.alias} was not stopped by this run: nothing is copied`)
-      }
-      const lock = await lockFile(layout.systemTablespace)
-      if (lock === undefined) {
-        throw new TabletkeeperError(
-          'FenceBroken',
-          `somebody started mysqld of ${driver.alias} after it was stopped for ${backup}`,
-          {
-            hint: 'Find what starts it (systemd, an operator, a supervisor) and keep it from doing so during backups.',
-          },
-        )
-      }
-      step.holds(lock)
-      using stall = watchForStall(step, store.description)
-      await assertStoppedAt(layout, stoppedAt, driver.alias)
+      const stop = stopOf(step.lease, driver)
+      step.holds(await lockStopped(layout, driver))
+      const fence = () => assertStoppedAt(layout, stop.lsn, driver)
+      await fence()
       const files = await selectFiles(layout)
-      const copied = await copyBackup({
-        files,
-        store,
-        directory: backupDirectory(driver.shard, backup),
-        level: config.backup.level,
-        concurrency: filesAtOnce(concurrency ?? config.backup.concurrency),
-        signal: step.signal,
-        onProgress: (progress) => {
-          stall.seen(progress.bytesDone)
-          attempt.sign(progress)
-        },
-      })
-      await checkUnchanged(files)
-      await assertStoppedAt(layout, stoppedAt, driver.alias)
-      await writeCopyRecord(tablet.leasePath, {
-        backup,
-        workflowId: attempt.workflowId,
-        runId: attempt.runId,
-        reading,
-        files: copied,
-        finishedAt: new Date().toISOString(),
-      })
-      return {
-        files: copied.length,
-        dataBytes: copied.reduce((sum, file) => sum + file.size, 0),
-        storedBytes: copied.reduce((sum, file) => sum + file.stored, 0),
-      }
+      return await copyToStorage(context, step, attempt, { files, fence, backup, snapshot: 'none', stop, concurrency })
     }),
+
+    uploadFiles: onTablet(context, async (attempt, { token, backup, concurrency }) =>
+      clones.copyFrom(token, attempt.signal, async ({ record, layout, files }, work) => {
+        const stop = record.made
+        const fence = () => assertStoppedAt(layout, stop.lsn, driver)
+        using _ = watchRoom(record.roots, work)
+        const copy = { files, fence, backup, snapshot: 'reflink', stop, concurrency, nice: GOOD_NEIGHBOUR } as const
+        return await copyToStorage(context, work, attempt, copy)
+      }),
+    ),
   }
 }
 
-/** The files are those of the stop that step 3 proved: no mysqld has run on them since. */
-async function assertStoppedAt(layout: ServerLayout, lsn: string, alias: string): Promise<void> {
-  const proof = await proveCleanShutdown(layout)
-  if (!proof.clean || String(proof.lsn) !== lsn) {
-    throw new TabletkeeperError('FenceBroken', `mysqld of ${alias} ran after it was stopped for this backup`, {
-      hint: 'Nothing is published. Find what started it and keep it from doing so during backups.',
-    })
-  }
+async function copyToStorage(
+  context: TabletContext,
+  work: Pick<Work, 'signal' | 'giveUp'>,
+  attempt: Attempt,
+  { backup, snapshot, stop, concurrency, ...copy }: Copy,
+): Promise<CopySummary> {
+  const { tablet, config, store } = context
+  const ledger = copyLedgerPath(tablet.leasePath, backup)
+  const { workflowId, runId } = attempt
+  using stall = watchForStall(work, store.description)
+  const totals = await copyBackup({
+    ...copy,
+    store,
+    directory: backupDirectory(tablet.driver.shard, backup),
+    ledger,
+    header: { backup, workflowId, runId, lsn: stop.lsn, snapshot, reading: stop.reading },
+    level: config.backup.level,
+    concurrency: filesAtOnce(concurrency ?? config.backup.concurrency),
+    signal: work.signal,
+    onProgress: (progress) => {
+      stall.seen(progress.bytesDone)
+      attempt.sign(progress)
+    },
+  })
+  if (totals.badPages === 0) return { ...totals, firstBadPages: [] }
+  return { ...totals, firstBadPages: reportBadPages(await readCopyRecord(ledger, backup), tablet.log) }
 }

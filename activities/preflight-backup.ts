@@ -15,6 +15,7 @@ import type { LeasedTablet } from '../tablets/leased-tablet.ts'
 import type { Attempt } from './activity.ts'
 import type { BackupPlan } from './contract.ts'
 import { judgeShardFrequency } from './frequency.ts'
+import { assertNoClone, planSnapshot } from './snapshot-plan.ts'
 import type { TabletContext } from './tablet-context.ts'
 
 const LONG_TRANSACTION_SECONDS = 60
@@ -32,6 +33,7 @@ export async function preflightBackup(
   const { tablet, config, store } = context
   const { driver } = tablet
   await assertNotHeld(tablet)
+  await assertNoClone(context)
   const state = await driver.describe()
   if (state.mysqld === 'empty')
     throw refused(
@@ -57,12 +59,14 @@ export async function preflightBackup(
   await store.probe()
   await awaitShortTransactions(context, attempt, connection)
   const files = await selectFiles(await driver.layout())
+  const { snapshot, warnings } = await planSnapshot(context, files)
   return {
     type: driver.serviceType(state),
     lagSeconds: context.lag.seconds ?? 0,
     dataBytes: files.reduce((sum, file) => sum + file.size, 0),
+    snapshot,
     othersServing: others.length,
-    warnings: input.interval === undefined ? [] : await frequencyWarnings(context, input.interval),
+    warnings: [...warnings, ...(input.interval === undefined ? [] : await frequencyWarnings(context, input.interval))],
   }
 }
 

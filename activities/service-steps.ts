@@ -13,15 +13,20 @@ type Steps = 'takeOutOfService' | 'stopReplication' | 'stopMysqld' | 'startMysql
 
 /** The steps around the copy: out of service, stopped, started, back. */
 export function tabletActivities(context: TabletContext): Pick<TabletActivities, Steps> {
-  const { tablet, config } = context
+  const { tablet, clones, config } = context
   const { driver } = tablet
   return {
-    takeOutOfService: underLease(context, 'takeOutOfService', async (step, { type }, attempt) => {
+    takeOutOfService: underLease(context, 'takeOutOfService', async (step, { token, type, clone }, attempt) => {
+      const { namespace, workflowId, runId } = attempt
       await tablet.setType(step, type)
       if (!step.lease.mysqldRan) return { sessionsEnded: 0 }
       attempt.sign({ waitingFor: 'client sessions to leave' })
-      const { killed } = await driver.drain(config.backup.drainTimeout, step.signal)
-      return { sessionsEnded: killed }
+      const owner = clone && { token, namespace, workflowId, runId, backup: clone }
+      const preparing = Promise.resolve(owner && clones.prepare(owner, step.signal))
+      const draining = driver.drain(config.backup.drainTimeout, step.signal)
+      await Promise.allSettled([preparing, draining])
+      await preparing
+      return { sessionsEnded: (await draining).killed }
     }),
 
     stopReplication: underLease(context, 'stopReplication', async (step, _input, attempt) => {
@@ -66,6 +71,7 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
         else await assertReplaceable(context, 'restore', state)
         attempt.sign({ waitingFor: 'dirty pages to be written' })
         await reduceDirtyPages(connection, step.signal)
+        await clones.flush(step.lease.token)
       } else if (step.lease.kind === 'restore' && !step.lease.mysqldRan) {
         return { lsn: null }
       }

@@ -1,6 +1,6 @@
 import { TabletkeeperError } from '../model/errors.ts'
 import { formatDuration } from '../model/units.ts'
-import type { HoldingStep } from '../tablets/leased-tablet.ts'
+import type { Work } from '../tablets/sole-work.ts'
 
 /** A store that answers nothing for this long is taken for hanging: a tablet waits for it out of service. */
 const LIMIT = 5 * 60_000
@@ -10,11 +10,11 @@ export interface StallWatch extends Disposable {
   seen(bytesDone: number): void
 }
 
-/** Gives a step up when its copy moves nothing for five minutes: calls to a hung mount never fail by themselves. */
-export function watchForStall(step: HoldingStep, storage: string): StallWatch {
+/** Gives work up that copies, when it moves nothing for five minutes: calls to a hung mount never fail by themselves. */
+export function watchForStall(work: Pick<Work, 'giveUp'>, storage: string): StallWatch {
   let bytes = -1
   const hang = (): void =>
-    step.giveUp(
+    work.giveUp(
       new TabletkeeperError('StorageUnavailable', `${storage} has moved nothing for ${formatDuration(LIMIT)}`, {
         hint: 'Look at its mount, its network and its own log.',
       }),

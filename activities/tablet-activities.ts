@@ -1,4 +1,5 @@
 import { findingActivities } from './catalogue.ts'
+import { cloneActivities } from './clone.ts'
 import type { TabletActivities } from './contract.ts'
 import { copyActivities } from './copy.ts'
 import { inspectTablet } from './inspect.ts'
@@ -19,6 +20,7 @@ export function activitiesOf(context: TabletContext): TabletActivities {
     ...findingActivities(context),
     ...leaseActivities(context),
     ...tabletActivities(context),
+    ...cloneActivities(context),
     ...copyActivities(context),
     ...publishActivities(context),
     ...stagingActivities(context),

@@ -3,19 +3,24 @@ import type { Config } from '../model/config.ts'
 import type { StepName } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
+import type { TabletClones } from '../tablets/clones.ts'
 import type { LagMonitor } from '../tablets/lag-monitor.ts'
 import type { HoldingStep, LeasedTablet } from '../tablets/leased-tablet.ts'
+import type { RunIdentity, RunState } from '../tablets/run-state.ts'
 import { type ActivityHost, type Attempt, activity } from './activity.ts'
 import type { TokenInput } from './contract.ts'
 
 /** What the activities of one tablet work with. */
 export interface TabletContext extends ActivityHost {
   readonly tablet: LeasedTablet
+  readonly clones: TabletClones
   readonly config: Config
   readonly store: ObjectStore
   readonly lag: LagMonitor
   readonly machineId: string
-  /** The server said that the workflow of a running step is gone: look at the lease now. */
+  /** Asks Temporal. */
+  readonly runState: (run: RunIdentity) => Promise<RunState>
+  /** A run is gone, as the server said: look now at what it has left. */
   readonly workflowGone: () => void
   /** Remembers what a bootstrapped tablet is for. */
   readonly keepType: (type: ReplicaType) => Promise<void>

@@ -2,13 +2,27 @@ import { TabletkeeperError } from '../model/errors.ts'
 import { MANIFEST } from '../storage/backup-key.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import type { CopiedFile } from './copied-file.ts'
+import { inParallel } from './in-parallel.ts'
+
+const ASKED_AT_ONCE = 16
 
 /**
- * Asks the storage itself whether it has every object of a backup at its size, and no others, before a MANIFEST says so.
- * @throws CorruptBackup naming the first object that is missing, of another size, or not the backup's
+ * Asks the storage itself whether it has every object of a backup at its size, and no others, before a MANIFEST says so. It goes by the
+ * listing, and asks for an object that is missing there by its name: a listing may be late.
+ * @throws CorruptBackup naming the first object that is missing, of another size, or not the backup's; the errors of the store
  */
-export async function checkStored(store: ObjectStore, directory: string, files: readonly CopiedFile[]): Promise<void> {
-  const sizes = await storedSizes(store, directory)
+export async function checkStored(
+  store: ObjectStore,
+  directory: string,
+  files: readonly Pick<CopiedFile, 'stored'>[],
+  signal: AbortSignal = new AbortController().signal,
+): Promise<void> {
+  const sizes = new Map(await storedSizes(store, directory))
+  const unlisted = Array.from(files.keys(), (index) => `${directory}${index}`).filter((key) => !sizes.has(key))
+  await inParallel(unlisted, ASKED_AT_ONCE, signal, async (key) => {
+    const found = await store.head(key)
+    if (found !== undefined) sizes.set(key, found.size)
+  })
   files.forEach(({ stored }, index) => {
     assertStored(sizes, `${directory}${index}`, stored)
   })

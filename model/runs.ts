@@ -110,10 +110,14 @@ export const STEP_TITLES = {
   takeOutOfService: 'out of service',
   stopReplication: 'position',
   stopMysqld: 'mysqld stopped',
+  cloneFiles: 'files cloned',
   copyFiles: 'files copied',
   startMysqld: 'mysqld started',
   rejoin: 'in service',
+  uploadFiles: 'files copied',
+  checkBackup: 'checked',
   publishBackup: 'published',
+  dropClone: 'clone dropped',
   findBackup: 'backup found',
   downloadFiles: 'files restored',
   swapData: 'data swapped',
@@ -128,13 +132,15 @@ export const STEP_TITLES = {
 export type StepName = keyof typeof STEP_TITLES
 
 /** The runbook's numbers of the six steps of a backup, so that talk about a run is precise. */
-const BACKUP_NUMBERS: Partial<Record<StepName, number>> = {
+const BACKUP_NUMBERS: Partial<Record<StepName, number | string>> = {
   takeOutOfService: 1,
   stopReplication: 2,
   stopMysqld: 3,
+  cloneFiles: 4,
   copyFiles: 4,
   startMysqld: 5,
   rejoin: 6,
+  uploadFiles: '4b',
 }
 
 /** The title of a step in a run of that kind: `4 files copied`. */

@@ -21,14 +21,21 @@ export function cloneRoots({ datadir, innodbDataHome, innodbLogHome }: Roots): s
   return [...new Set([datadir, innodbDataHome, innodbLogHome])]
 }
 
+/** The directory below which files of `base` have their names. */
+export function rootOf(layout: Roots, base: Base): string {
+  switch (base) {
+    case 'Data':
+      return layout.datadir
+    case 'InnoDBData':
+      return layout.innodbDataHome
+    case 'InnoDBLog':
+      return layout.innodbLogHome
+  }
+}
+
 /** Where the clone of run `run` has a file. */
 export function clonePath(layout: Roots, run: string, { base, name }: Pick<DataFile, 'base' | 'name'>): string {
-  const roots: Readonly<Record<Base, string>> = {
-    Data: layout.datadir,
-    InnoDBData: layout.innodbDataHome,
-    InnoDBLog: layout.innodbLogHome,
-  }
-  return join(cloneFolder(roots[base], run), name)
+  return join(cloneFolder(rootOf(layout, base), run), name)
 }
 
 /** The layout of a server that would run on the clone: what selects and proves the server's files does so with those of the clone. */

@@ -5,7 +5,7 @@ import { inParallel } from '../engine/in-parallel.ts'
 import { cloneFiles } from '../engine/snapshot.ts'
 import { TabletkeeperError } from '../model/errors.ts'
 import { cloneFolder, cloneLayout, clonePath, cloneRoots } from '../mysql/clone-folders.ts'
-import { type DataFile, selectFiles } from '../mysql/data-directory.ts'
+import { checkUnchanged, type DataFile, selectFiles } from '../mysql/data-directory.ts'
 import type { ServerLayout } from '../mysql/my-cnf.ts'
 import { giveToOwner, privateFolder } from '../mysql/private-folder.ts'
 import { syncFileSystem } from '../mysql/system-calls.ts'
@@ -60,8 +60,7 @@ export class TabletClones {
   }
 
   /**
-   * Makes everything of a clone that takes long while mysqld still runs: its record, its folders, a file for each that there is now, and
-   * what was written to the file systems durable, since a clone waits for its file's dirty pages.
+   * Makes what takes long of a clone while mysqld still runs: its record, its folders, and a file for each that there is now.
    * @returns how many files there are
    */
   async prepare(owner: CloneOwner, signal: AbortSignal): Promise<number> {
@@ -77,23 +76,29 @@ export class TabletClones {
     return paths.length
   }
 
-  /** Makes what was written to the tablet's file systems durable. */
-  async flush(): Promise<void> {
-    for (const root of cloneRoots(await this.#driver.layout())) await syncFileSystem(root)
+  /** To be called before mysqld stops for a clone that was prepared: cloning a file waits for its dirty pages to be written. */
+  async flush(token: string): Promise<void> {
+    const { datadir } = await this.#driver.layout()
+    for (const root of (await readCloneRecord(datadir, token))?.roots ?? []) await syncFileSystem(root)
   }
 
   /**
-   * Clones the files of a stopped server, and proves that the clone is of that stop. The caller keeps every mysqld away meanwhile. What
-   * an earlier attempt has made is made again, unless it was whole.
+   * Clones the files of a stopped server, and proves that they and the clone are of that stop. The caller keeps every mysqld away
+   * meanwhile. What an earlier attempt has made is made again, unless it was whole.
+   * @returns how many files there are
    * @throws FenceBroken, Refused, StorageFull (`cloneFiles`)
    */
-  async make(owner: CloneOwner, stop: StoppedAt, files: readonly DataFile[], signal: AbortSignal): Promise<void> {
-    const layout = await this.#driver.layout()
+  async make(owner: CloneOwner, stop: StoppedAt, signal: AbortSignal): Promise<number> {
     const { token } = owner
-    const present = await readCloneRecord(layout.datadir, token)
+    const layout = await this.#driver.layout()
+    await assertStoppedAt(layout, stop.lsn, this.#driver)
+    const files = await selectFiles(layout)
     const list = listDigest(files)
-    if (present?.made?.lsn === stop.lsn && present.made.list === list)
-      return await assertStoppedAt(cloneLayout(layout, token), stop.lsn, this.#driver)
+    const present = await readCloneRecord(layout.datadir, token)
+    if (present?.made?.lsn === stop.lsn && present.made.list === list) {
+      await assertStoppedAt(cloneLayout(layout, token), stop.lsn, this.#driver)
+      return files.length
+    }
     const roots = cloneRoots(layout)
     const record: CloneRecord = {
       version: 1,
@@ -108,10 +113,12 @@ export class TabletClones {
     await makeFolders(layout, token, paths)
     await cloneFiles(pairs, signal)
     for (const root of roots) await removeOthers(cloneFolder(root, token), paths)
-    await assertStoppedAt(cloneLayout(layout, token), stop.lsn, this.#driver)
+    await checkUnchanged(files)
+    for (const proven of [layout, cloneLayout(layout, token)]) await assertStoppedAt(proven, stop.lsn, this.#driver)
     const bytes = files.reduce((sum, { size }) => sum + size, 0)
     const made = { at: new Date().toISOString(), ...stop, files: files.length, bytes, list }
     await writeCloneRecord(layout.datadir, { ...record, made })
+    return files.length
   }
 
   /**

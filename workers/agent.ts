@@ -5,13 +5,13 @@ import { activitiesOf } from '../activities/tablet-activities.ts'
 import type { TabletAlias } from '../model/alias.ts'
 import { type Config, findTablet, type TabletConfig } from '../model/config.ts'
 import { TabletkeeperError } from '../model/errors.ts'
-import type { Lease } from '../model/lease.ts'
 import { agentQueue } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import { openStore } from '../storage/kinds.ts'
+import type { RunIdentity, RunState } from '../tablets/run-state.ts'
 import { machineId } from './machine-id.ts'
 import { type OpenTablet, openTablet } from './open-tablet.ts'
-import { Reconciler, type RunState } from './reconciler.ts'
+import { Reconciler } from './reconciler.ts'
 import { endInterruptedSteps, runStateOf } from './run-state.ts'
 import { serveHealth } from './serving.ts'
 import { bootstrapEmptyTablet } from './starting-restore.ts'
@@ -42,8 +42,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const opened = await openTablets(options)
   const stopping = new AbortController()
   let link: TemporalLink | undefined
-  const runState = async (lease: Lease): Promise<RunState> =>
-    link === undefined ? 'unknown' : await runStateOf(link.client, lease, log)
+  const runState = async (run: RunIdentity): Promise<RunState> =>
+    link === undefined ? 'unknown' : await runStateOf(link.client, run, log)
   const reconcilers = new Map(opened.map((open) => [open, new Reconciler(open, { config, runState })]))
   const background = opened.flatMap((open) => [
     open.lag.run(stopping.signal),
@@ -58,7 +58,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   } finally {
     stopping.abort()
     health.close()
-    await Promise.all(opened.map((open) => open.tablet.stop()))
+    await Promise.all(opened.flatMap((open) => [open.tablet.stop(), open.clones.stop()]))
     await Promise.all(background)
     await Promise.all(opened.map((open) => open.close()))
     await link?.connection.close()
@@ -76,20 +76,21 @@ async function pollUntilAborted(
   const machine = await machineId()
   const workers = await Promise.all(
     opened.map(async (open) => {
-      const { tablet, lag, keepType } = open
+      const { tablet, clones, lag, keepType } = open
       const taskQueue = agentQueue(tablet.driver.alias)
-      // One that cannot be read is told by the reconciler; the other tablets of this host need their agent.
-      const lease = await tablet.lease().catch(() => undefined)
-      if (lease !== undefined) await endInterruptedSteps(link.client, taskQueue, lease, tablet.log)
+      for (const run of await runsAt(open)) await endInterruptedSteps(link.client, taskQueue, run, tablet.log)
+      const runState = (run: RunIdentity) => runStateOf(link.client, run, tablet.log)
       const workflowGone = (): void => reconcilers.get(open)?.kick()
       const { signalAfter } = options
       const context = {
         tablet,
+        clones,
         config,
         store,
         lag,
         log: tablet.log,
         machineId: machine,
+        runState,
         workflowGone,
         signalAfter,
         keepType,
@@ -126,6 +127,15 @@ async function pollUntilAborted(
   options.onReady?.()
   const starting = config.agent.restoreFromBackup ? opened : []
   await Promise.all([running, ...starting.map((open) => bootstrapEmptyTablet(link.client, open, signal))])
+}
+
+/** Runs that were at work on a tablet when its agent ended: the one that holds it, and those that copy from clones of it. */
+async function runsAt({ tablet, clones }: OpenTablet): Promise<RunIdentity[]> {
+  // What cannot be read is told by the reconciler; the other tablets of this host need their agent.
+  const lease = await tablet.lease().catch(() => undefined)
+  const records = await clones.all().catch(() => [])
+  const runs = lease === undefined ? records : [lease, ...records]
+  return [...new Map(runs.map((run) => [run.runId, run])).values()]
 }
 
 async function openTablets({ config, tablets, initTabletType, log }: AgentOptions): Promise<OpenTablet[]> {

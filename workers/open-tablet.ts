@@ -6,6 +6,7 @@ import { TabletkeeperError } from '../model/errors.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import { type FileLock, lockFile } from '../mysql/file-lock.ts'
 import { privateFolder } from '../mysql/private-folder.ts'
+import { TabletClones } from '../tablets/clones.ts'
 import { LagMonitor } from '../tablets/lag-monitor.ts'
 import { LeaseFile } from '../tablets/lease-file.ts'
 import { LeasedTablet } from '../tablets/leased-tablet.ts'
@@ -14,6 +15,7 @@ import { StandaloneDriver } from '../tablets/standalone/driver.ts'
 /** A tablet in the hands of this process alone. */
 export interface OpenTablet {
   readonly tablet: LeasedTablet
+  readonly clones: TabletClones
   readonly lag: LagMonitor
   readonly folder: string
   /** Why the bootstrap that was tried at the agent's start left it empty. */
@@ -45,6 +47,7 @@ export async function openTablet(
   kept = parseType(await readFile(typeFile, 'utf8').catch(() => ''))
   return {
     tablet: new LeasedTablet(driver, new LeaseFile(folder), log.child({ tablet: own.alias })),
+    clones: new TabletClones(driver),
     lag: new LagMonitor(driver),
     folder,
     emptyBecause: undefined,

@@ -6,17 +6,15 @@ import { messageOf } from '../model/errors.ts'
 import type { Lease } from '../model/lease.ts'
 import { formatDuration } from '../model/units.ts'
 import { returnToService } from '../tablets/return-to-service.ts'
+import type { RunIdentity, RunState } from '../tablets/run-state.ts'
 import type { OpenTablet } from './open-tablet.ts'
 
 const INTERVAL = 3_000
 const LONGEST_PAUSE = 30_000
 
-/** Whether the run that holds a lease is still open, as far as Temporal can be asked. */
-export type RunState = 'open' | 'closed' | 'unknown'
-
 export interface ReconcilerOptions {
   readonly config: Config
-  readonly runState: (lease: Lease) => Promise<RunState>
+  readonly runState: (run: RunIdentity) => Promise<RunState>
 }
 
 /**
@@ -27,12 +25,12 @@ export interface ReconcilerOptions {
  * - the run that holds it is closed without having released it: terminated, reset, deleted, timed out;
  * - no step has been at work for `deadManTimeout`, whatever Temporal says: it may be down, or the run stuck.
  *
- * It needs Temporal for the third rule only.
+ * It needs Temporal for the third rule only. By the same rule it drops clones of the tablet's files whose run is closed: nobody else would.
  */
 export class Reconciler {
   readonly #open: OpenTablet
   readonly #options: ReconcilerOptions
-  #wake: AbortController = new AbortController()
+  readonly #pauses = new Set<AbortController>()
 
   constructor(open: OpenTablet, options: ReconcilerOptions) {
     this.#open = open
@@ -41,25 +39,35 @@ export class Reconciler {
 
   /** Looks now instead of at the next turn. */
   kick(): void {
-    this.#wake.abort()
+    for (const pause of this.#pauses) pause.abort()
   }
 
-  /** Looks every few seconds until aborted; a return that fails is tried again, ever less often up to twice a minute. */
+  /** Looks every few seconds until aborted; what fails is tried again, ever less often up to twice a minute. */
   async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([
+      this.#repeat(signal, 'the tablet could not be returned to service', () => this.reconcile(signal)),
+      // Beside the return, which may wait for an hour, while a clone takes ever more room.
+      this.#repeat(signal, 'a clone could not be dropped', () => this.dropClones()),
+    ])
+  }
+
+  async #repeat(signal: AbortSignal, failed: string, look: () => Promise<void>): Promise<void> {
     let pause = INTERVAL
     while (!signal.aborted) {
       try {
-        await this.reconcile(signal)
+        await look()
         pause = INTERVAL
       } catch (error) {
         pause = Math.min(pause * 2, LONGEST_PAUSE)
         this.#open.tablet.log.error(
           { event: 'reconcile', err: error },
-          `the tablet could not be returned to service, next try in ${formatDuration(pause)}: ${messageOf(error)}`,
+          `${failed}, next try in ${formatDuration(pause)}: ${messageOf(error)}`,
         )
       }
-      this.#wake = new AbortController()
-      await delay(pause, undefined, { signal: AbortSignal.any([signal, this.#wake.signal]) }).catch(() => undefined)
+      const kicked = new AbortController()
+      this.#pauses.add(kicked)
+      await delay(pause, undefined, { signal: AbortSignal.any([signal, kicked.signal]) }).catch(() => undefined)
+      this.#pauses.delete(kicked)
     }
   }
 
@@ -75,6 +83,19 @@ export class Reconciler {
     const lease = await tablet.lease()
     const reason = lease && (await this.#reason(lease))
     if (reason !== undefined) await this.#return('reconciler', reason, (found) => found.token === lease?.token, signal)
+  }
+
+  /** Clones of runs that are known to be closed. One that may still be made, under the lease, is dropped when that is being returned. */
+  async dropClones(): Promise<void> {
+    const { tablet, clones } = this.#open
+    for (const clone of await clones.all()) {
+      if ((await this.#options.runState(clone)) !== 'closed') continue
+      const lease = await tablet.lease()
+      if (lease?.token === clone.token && (lease.state === 'held' || lease.step !== null)) continue
+      await clones.drop(clone.token)
+      const { workflowId, runId } = clone
+      tablet.log.warn({ event: 'clone dropped', workflowId, runId }, `its clone was dropped: run ${runId} is closed`)
+    }
   }
 
   /** The person who made the request reads in it why the return was not possible yet. */

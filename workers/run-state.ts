@@ -1,26 +1,25 @@
 import { ApplicationFailure, Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Logger } from 'pino'
 import { messageOf } from '../model/errors.ts'
-import type { Lease } from '../model/lease.ts'
-import type { RunState } from './reconciler.ts'
+import type { RunIdentity, RunState } from '../tablets/run-state.ts'
 
 /** A server that hangs must not keep the reconciler from what it can do without it. */
 const ANSWER_LIMIT = 5_000
 
 /**
- * Asks Temporal whether the run that holds a lease is still open: by run id, since a reset or a restart under the same workflow id is
- * another run. A run that the server does not know (deleted, or its database lost) is closed.
+ * Asks Temporal whether a run is still open: by run id, since a reset or a restart under the same workflow id is another run. A run that
+ * the server does not know (deleted, or its database lost) is closed.
  */
-export async function runStateOf(client: Client, lease: Lease, log: Logger): Promise<RunState> {
+export async function runStateOf(client: Client, run: RunIdentity, log: Logger): Promise<RunState> {
   try {
-    const { workflow } = inNamespaceOf(client, lease)
-    const description = await withinLimit(workflow.getHandle(lease.workflowId, lease.runId).describe())
+    const { workflow } = inNamespaceOf(client, run)
+    const description = await withinLimit(workflow.getHandle(run.workflowId, run.runId).describe())
     return description.status.name === 'RUNNING' ? 'open' : 'closed'
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'closed'
     log.debug(
       { event: 'reconcile', err: error },
-      `Temporal cannot say whether run ${lease.runId} is open: ${messageOf(error)}`,
+      `Temporal cannot say whether run ${run.runId} is open: ${messageOf(error)}`,
     )
     return 'unknown'
   }
@@ -30,13 +29,13 @@ export async function runStateOf(client: Client, lease: Lease, log: Logger): Pro
 const STARTED = 2
 
 /**
- * Tells Temporal that what the run with this lease waits for ended with the agent that died at it, so that it is tried again at once and
- * not when its heartbeat times out. To be called by the tablet's only agent, before it takes tasks: whatever is at work then is not.
+ * Tells Temporal that what a run waits for ended with the agent that died at it, so that it is tried again at once and not when its
+ * heartbeat times out. To be called by the tablet's only agent, before it takes tasks: whatever is at work then is not.
  */
-export async function endInterruptedSteps(client: Client, queue: string, lease: Lease, log: Logger): Promise<void> {
-  const { workflowId, runId } = lease
+export async function endInterruptedSteps(client: Client, queue: string, run: RunIdentity, log: Logger): Promise<void> {
+  const { workflowId, runId } = run
   try {
-    const { workflow, activity } = inNamespaceOf(client, lease)
+    const { workflow, activity } = inNamespaceOf(client, run)
     const { raw } = await withinLimit(workflow.getHandle(workflowId, runId).describe())
     for (const { activityId, activityType, activityOptions, state } of raw.pendingActivities ?? []) {
       if (state !== STARTED || activityOptions?.taskQueue?.name !== queue || !activityId) continue
@@ -63,7 +62,7 @@ async function withinLimit<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-function inNamespaceOf(client: Client, lease: Lease): Client {
-  if (lease.namespace === client.options.namespace) return client
-  return new Client({ connection: client.connection, namespace: lease.namespace })
+function inNamespaceOf(client: Client, { namespace }: RunIdentity): Client {
+  if (namespace === client.options.namespace) return client
+  return new Client({ connection: client.connection, namespace })
 }

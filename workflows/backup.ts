@@ -1,25 +1,35 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow'
 import { backupNameOf } from '../model/backup-name.ts'
 import type { BackupInput, BackupResult } from '../model/runs.ts'
-import { copyDetail, drainDetail, planDetail, rejoinDetail } from './details.ts'
+import { checkDetail, cloneDetail, copyDetail, drainDetail, pageWarnings, planDetail, rejoinDetail } from './details.ts'
 import { parseBackupInput } from './input.ts'
 import { onControl, onTablet } from './options.ts'
 import { Run } from './run.ts'
 import { settled } from './settled.ts'
 
-/** Backs one tablet up, in six steps, and gives it back whatever happens. */
+/**
+ * Backs one tablet up, in six steps, and gives it back whatever happens. Where its files can be cloned, step 4 does that alone, and they
+ * are copied from the clone when the tablet serves again.
+ */
 export async function backup(given: BackupInput): Promise<BackupResult> {
   const input = parseBackupInput(given)
-  const { tablet, shard } = input
+  const { tablet, shard, concurrency } = input
   const name = backupNameOf(tablet, workflowInfo().startTime)
   const run = new Run('backup', input, name)
   const agent = onTablet(tablet, input.agentTimeout)
-  const { contact, steps } = agent
+  const { contact, steps, unhurried, wayBack } = agent
+  let dropClone = async (): Promise<void> => undefined
   try {
     const plan = await run.step('preflight', () => contact.preflightBackup(input), planDetail)
-
-    const done = await run.holding(agent, async ({ token }) => {
-      await run.step('takeOutOfService', () => steps.takeOutOfService({ token, type: 'BACKUP' }), drainDetail)
+    const { snapshot } = plan
+    const held = await run.holding(agent, async ({ token }) => {
+      const isCloned = snapshot === 'reflink'
+      if (isCloned) dropClone = () => run.undo('dropClone', () => wayBack.dropClone({ token }))
+      await run.step(
+        'takeOutOfService',
+        () => steps.takeOutOfService({ token, type: 'BACKUP', clone: isCloned ? name : undefined }),
+        drainDetail,
+      )
       const { position } = await run.step(
         'stopReplication',
         () => steps.stopReplication({ token }),
@@ -30,9 +40,10 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
         () => steps.stopMysqld({ token }),
         () => 'clean',
       )
-      const { concurrency } = input
       const copied = await settled(
-        run.step('copyFiles', () => steps.copyFiles({ token, backup: name, concurrency }), copyDetail),
+        isCloned
+          ? run.step('cloneFiles', () => steps.cloneFiles({ token, backup: name }), cloneDetail).then(() => undefined)
+          : run.step('copyFiles', () => steps.copyFiles({ token, backup: name, concurrency }), copyDetail),
       )
       // From here the tablet goes back, also when the copy failed or the run was cancelled meanwhile.
       const back = await CancellationScope.nonCancellable(async () => {
@@ -41,18 +52,24 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
         await run.step('releaseTablet', () => steps.releaseTablet({ token }))
         return rejoined
       })
-      return { position, ...copied(), type: back.type, lagSeconds: back.lagSeconds }
+      return { token, position, copied: copied(), type: back.type, lagSeconds: back.lagSeconds }
     })
 
-    await run.step(
-      'publishBackup',
-      () => steps.publishBackup({ backup: name }),
-      (checked) => `${checked.objects} objects checked`,
-    )
-    const { seconds, outOfServiceSeconds } = run
-    return { backup: name, shard, tablet, ...done, seconds, outOfServiceSeconds, warnings: plan.warnings }
+    const { token, position, type, lagSeconds } = held
+    const copied =
+      held.copied ??
+      (await run.step('uploadFiles', () => unhurried.uploadFiles({ token, backup: name, concurrency }), copyDetail))
+    await run.step('checkBackup', () => unhurried.checkBackup({ backup: name }), checkDetail)
+    const { outOfServiceSeconds } = run
+    await run.step('publishBackup', () => unhurried.publishBackup({ backup: name, outOfServiceSeconds }))
+    const { seconds } = run
+    await dropClone()
+    const warnings = [...plan.warnings, ...pageWarnings(copied, tablet)]
+    const result = { backup: name, shard, tablet, position, ...copied, snapshot, type, lagSeconds }
+    return { ...result, seconds, outOfServiceSeconds, warnings }
   } catch (error) {
-    if (run.began('copyFiles'))
+    await dropClone()
+    if (run.began('copyFiles') || run.began('uploadFiles'))
       await run.tidy('discardBackup', () => onControl().discardBackup({ shard, backup: name }))
     throw run.failure(error)
   }

@@ -1,15 +1,36 @@
 import type { BackupPlan, CopySummary, FoundBackup, Rejoined } from '../activities/contract.ts'
+import type { TabletAlias } from '../model/alias.ts'
+import type { Warning } from '../model/runs.ts'
 import { formatBytes } from '../model/units.ts'
 
 /** What came of a step, in the few words that fit on its line. */
 export const planDetail = (plan: BackupPlan): string =>
-  `lag ${plan.lagSeconds}s · ${formatBytes(plan.dataBytes)} · ${plan.othersServing === 1 ? '1 other keeps' : `${plan.othersServing} others keep`} serving`
+  `lag ${plan.lagSeconds}s · ${formatBytes(plan.dataBytes)} · ${plan.othersServing === 1 ? '1 other keeps' : `${plan.othersServing} others keep`} serving${plan.snapshot === 'reflink' ? ' · from a clone' : ''}`
 
 export const drainDetail = (drained: { readonly sessionsEnded: number }): string =>
   drained.sessionsEnded === 0 ? 'no client left' : `${drained.sessionsEnded} clients ended`
 
+export const cloneDetail = (clone: { readonly files: number }): string => `${clone.files} files, reflink`
+
 export const copyDetail = (copy: CopySummary): string =>
   `${copy.files} files, ${formatBytes(copy.dataBytes)} → ${formatBytes(copy.storedBytes)}`
+
+export const checkDetail = (checked: { readonly objects: number }): string => `${checked.objects} objects`
+
+/** Damaged pages fail no backup: they were damaged before it, and whoever looks after the tablet has to know. */
+export function pageWarnings({ badPages, firstBadPages }: CopySummary, tablet: TabletAlias): Warning[] {
+  if (badPages === 0) return []
+  const [first] = firstBadPages
+  const where = first === undefined ? '' : `, the first in ${first.file}, page ${first.page}`
+  const count = badPages === 1 ? '1 page of its files is' : `${badPages} pages of its files are`
+  return [
+    {
+      about: tablet,
+      message: `${count} damaged${where}: copied as they are`,
+      hint: 'CHECK TABLE tells what is lost; restore the tablet from a backup without them.',
+    },
+  ]
+}
 
 export const rejoinDetail = (back: Rejoined): string =>
   `type ${back.type}, lag ${back.lagSeconds ?? 0}s${back.caughtUp ? '' : ', not caught up: unserved until it is'}`

@@ -35,6 +35,11 @@ export function onTablet(tablet: TabletAlias, agentTimeout: string) {
       ...base,
       retry: { maximumAttempts: 5, initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
     }),
+    /** What is done while the tablet serves: a store or a host that is away for a while is waited for, about a quarter of an hour. */
+    unhurried: proxyActivities<TabletActivities>({
+      ...base,
+      retry: { maximumAttempts: 20, initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '60s' },
+    }),
     /** The way back: tried until it succeeds, for days when the host is gone. */
     wayBack: proxyActivities<TabletActivities>({
       ...base,

@@ -125,6 +125,11 @@ export class Run {
     }
   }
 
+  /** Undoing that is tried until it succeeds, for days if need be; only `abandon` ends the wait for a host that is lost. */
+  async undo(step: StepName, act: () => Promise<unknown>): Promise<void> {
+    await this.tidy(step, () => Promise.race([act(), this.#whenAbandoned()]))
+  }
+
   /** What the run throws at its end: the first thing that failed, who returned the tablet, and what failed later. */
   failure(error: unknown): unknown {
     const found = this.#first?.cause ?? causeOf(error, this.#progress.tablet)

@@ -63,7 +63,14 @@ afterAll(async () => {
 async function startPlayedAgent(signalAfter: readonly number[] | undefined) {
   const copied = Promise.withResolvers<void>()
   const played: Partial<TabletActivities> = {
-    preflightBackup: async () => ({ type: 'REPLICA', lagSeconds: 0, dataBytes: 1, othersServing: 2, warnings: [] }),
+    preflightBackup: async () => ({
+      type: 'REPLICA',
+      lagSeconds: 0,
+      dataBytes: 1,
+      snapshot: 'none',
+      othersServing: 2,
+      warnings: [],
+    }),
     takeTablet: async () => ({ token: 'token' }),
     takeOutOfService: async () => ({ sessionsEnded: 0 }),
     stopReplication: async () => ({ position: 'MySQL56/' }),
@@ -72,12 +79,13 @@ async function startPlayedAgent(signalAfter: readonly number[] | undefined) {
       const telling = setInterval(() => attempt.sign(copying), 20)
       await copied.promise
       clearInterval(telling)
-      return { files: 9, dataBytes: 1, storedBytes: 1 }
+      return { files: 9, dataBytes: 1, storedBytes: 1, badPages: 0, firstBadPages: [] }
     }),
     startMysqld: async () => undefined,
     rejoin: async () => ({ type: 'REPLICA', lagSeconds: 0, caughtUp: true }),
     releaseTablet: async () => undefined,
-    publishBackup: async () => ({ objects: 9 }),
+    checkBackup: async () => ({ objects: 9 }),
+    publishBackup: async () => undefined,
   }
   const worker = await Worker.create({
     connection: link.connection,
