@@ -110,7 +110,7 @@ describe.skipIf(NO_MOUNTS !== undefined)(NAME, () => {
   const fileSystems = [
     ['in memory', () => smallFileSystem(65_536)],
     ['on a disk', () => smallDisk(96)],
-    ['on an overlay', overlay],
+    ['on an overlay', async () => await overlay(await temporaryDirectory())],
   ] as const
   describe.each(fileSystems)('%s', (name, makeRoot) => {
     describeUploads(name, async () => {
@@ -149,22 +149,25 @@ describe.skipIf(NO_MOUNTS !== undefined)(NAME, () => {
     expect(Buffer.concat(pieces.slice(0, written + 1)).equals(await contentOf(store, `${DIRECTORY}0`))).toBe(true)
   })
 
-  test('has every committed object whole after a loss of power, and shows none of those that were not', async () => {
-    const root = await smallDisk(64)
-    const upload = await new FileStore(root).upload(DIRECTORY)
+  test.each([
+    ['on a disk, synced as a whole', async (disk: string) => disk, ''],
+    ['on an overlay, whose files are synced one by one', overlay, 'upper'],
+  ])('%s, has committed objects whole after a loss of power, and shows no others', async (_, makeRoot, below) => {
+    const disk = await smallDisk(64)
+    const upload = await new FileStore(await makeRoot(disk)).upload(DIRECTORY)
     const objects = Array.from({ length: 200 }, (_, index) => ({ name: String(index), bytes: randomBytes(20_000) }))
     for (const { name, bytes } of objects) await writeFile(upload.localPath(name), bytes)
     const large = await upload.open('large', 0)
     await large.write(randomBytes(10 * MEBIBYTE))
     await upload.commit(objects.map(({ name }) => name))
-    const store = new FileStore(await afterPowerLoss(root))
+    await large.close()
+    const store = new FileStore(join(await afterPowerLoss(disk), below))
     expect((await store.list('')).objects.map(({ key }) => key)).toEqual(
       objects.map(({ name }) => DIRECTORY + name).sort(),
     )
     for (const { name, bytes } of objects) {
       expect(bytes.equals(await contentOf(store, DIRECTORY + name))).toBe(true)
     }
-    await large.close()
   })
 
   test('says denied where its directory may not be written', async ({ skip }) => {

@@ -51,9 +51,9 @@ export async function afterPowerLoss(path: string): Promise<string> {
   return copy
 }
 
-/** A file system over another one, as containers have it. */
-export async function overlay(): Promise<string> {
-  const [base, path] = [await temporaryDirectory(), await temporaryDirectory()]
+/** A file system over the one at `base`, as containers have it; what is written to it is in `base`'s directory `upper`. */
+export async function overlay(base: string): Promise<string> {
+  const path = await temporaryDirectory()
   const [lower, upper, work] = [join(base, 'lower'), join(base, 'upper'), join(base, 'work')]
   await run('mkdir', [lower, upper, work])
   await mount('-t', 'overlay', '-o', `lowerdir=${lower},upperdir=${upper},workdir=${work}`, 'overlay', path)
