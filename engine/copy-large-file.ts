@@ -4,7 +4,7 @@ import type { CopyContext } from './backup-copy.ts'
 import { checksumsOf } from './checksums.ts'
 import type { CopyAbort } from './copy-abort.ts'
 import { FRAME_SIZE, framesOf } from './frame.ts'
-import { ObjectDigest } from './object-digest.ts'
+import { type FrameDigest, ObjectDigest } from './object-digest.ts'
 import { type PageFormat, pageFormatOf } from './page-check.ts'
 import { openSource, type SourceFile } from './source-file.ts'
 import type { CompressFrame, StoredFrame } from './tasks.ts'
@@ -60,22 +60,17 @@ async function finishObject(source: SourceFile, object: LargeObject, abort: Copy
 
 interface Writing {
   readonly writer: ObjectWriter
-  /** Of what is there already. */
+  /** Of the frames that are there already. */
   readonly digest: ObjectDigest
 }
 
-/** Goes on after the last frame that an earlier attempt has stored. */
+/** Goes on after the last whole frame that an earlier attempt has stored. */
 async function openObject({ ledger, upload, meter }: CopyContext, index: number): Promise<Writing> {
+  const writer = await upload.open(String(index), ledger.storedOf(index))
   const digest = new ObjectDigest()
-  for (const frame of ledger.framesOf(index)) digest.addFrame(frame)
-  const writer = await upload.open(String(index), digest.stored)
-  if (writer.kept === digest.stored) {
-    meter.skipBytes(digest.plain)
-    return { writer, digest }
-  }
-  await writer.close()
-  ledger.restart(index)
-  return { writer: await upload.open(String(index), 0), digest: new ObjectDigest() }
+  for (const frame of ledger.framesWithin(index, writer.kept)) digest.addFrame(frame)
+  meter.skipBytes(digest.plain)
+  return { writer, digest }
 }
 
 function frameOf(
@@ -97,6 +92,10 @@ class LargeObject {
   readonly #index: number
   readonly #writer: ObjectWriter
   readonly #digest: ObjectDigest
+  /** Frames that the store has taken, but may not have kept yet. */
+  readonly #taken: { readonly end: number; readonly frame: FrameDigest; readonly badPages: readonly number[] }[] = []
+  /** Bytes of the next frame that are there already: a store may cut an object anywhere. */
+  #there: number
 
   constructor(context: CopyContext, file: DataFile, index: number, { writer, digest }: Writing) {
     this.#context = context
@@ -104,18 +103,22 @@ class LargeObject {
     this.#index = index
     this.#writer = writer
     this.#digest = digest
+    this.#there = writer.kept - digest.stored
   }
 
   async addFrame(frame: number, { bytes, crc, sha, badPages }: StoredFrame): Promise<void> {
-    const { abort, behind, ledger, meter } = this.#context
+    const { abort, behind, meter } = this.#context
     if (abort.aborted) return
     const stored = bytes.length
     const plain = Math.min(FRAME_SIZE, this.#file.size - frame * FRAME_SIZE)
-    await this.#writer.write(bytes)
+    await this.#writer.write(bytes.subarray(this.#there))
+    this.#there = 0
     // Given back at once: waiting for the garbage collector is what makes the process grow.
     if (bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0)
-    this.#digest.addFrame({ plain, stored, crc, sha })
-    ledger.addFrame(this.#index, { plain, stored, crc, sha }, badPages)
+    const digest = { plain, stored, crc, sha }
+    this.#digest.addFrame(digest)
+    this.#taken.push({ end: this.#digest.stored, frame: digest, badPages })
+    this.#recordKept()
     meter.addBytes(plain)
     await behind.wrote(stored)
   }
@@ -124,11 +127,20 @@ class LargeObject {
     const { ledger, meter } = this.#context
     const table = this.#digest.seekTable()
     await this.#writer.write(table)
+    await this.#writer.finish()
+    this.#recordKept()
     this.#digest.addSeekTable({ stored: table.length, ...checksumsOf(table) })
     const { base, name, size } = this.#file
     const { crc: hash, stored } = this.#digest
     const index = this.#index
     ledger.addFiles([{ index, base, name, size, stored, hash, segmentHash: this.#digest.hash(), badPages: [] }])
     meter.addFile()
+  }
+
+  #recordKept(): void {
+    for (let next = this.#taken[0]; next !== undefined && next.end <= this.#writer.kept; next = this.#taken[0]) {
+      this.#context.ledger.addFrame(this.#index, next.frame, next.badPages)
+      this.#taken.shift()
+    }
   }
 }

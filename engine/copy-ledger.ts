@@ -52,7 +52,7 @@ const fileLine = z.tuple([
   z.string(),
   z.array(page),
 ])
-const restartLine = z.tuple([z.literal('restart'), z.int()])
+const restartLine = z.tuple([z.literal('restart'), z.int(), z.int()])
 const endLine = z.tuple([z.literal('end'), z.int(), z.iso.datetime()])
 const lineSchema = z.union([fileLine, frameLine, restartLine, endLine])
 
@@ -147,22 +147,32 @@ export class CopyLedger implements AsyncDisposable {
     return this.#state.done[index] === 1
   }
 
-  /** Frames of an object that an earlier attempt stored and did not finish; asked for once. */
-  framesOf(index: number): readonly FrameDigest[] {
+  /**
+   * Frames of an object that an earlier attempt stored and did not finish, those that lie within its first `bytes` stored bytes; what
+   * came after them counts as lost.
+   */
+  framesWithin(index: number, bytes: number): readonly FrameDigest[] {
     const frames = this.#state.frames.get(index) ?? []
-    this.#state.frames.delete(index)
+    let end = 0
+    const kept = frames.findIndex(({ stored }) => {
+      end += stored
+      return end > bytes
+    })
+    if (kept !== -1) {
+      this.#file.add(['restart', index, kept])
+      this.#state.restart(index, kept)
+    }
     return frames
   }
 
-  /** What was stored of an object is lost: it is stored anew. */
-  restart(index: number): void {
-    this.#file.add(['restart', index])
-    this.#state.restart(index)
+  /** Stored bytes of the frames of an object that is not finished. */
+  storedOf(index: number): number {
+    return (this.#state.frames.get(index) ?? []).reduce((sum, { stored }) => sum + stored, 0)
   }
 
   addFrame(index: number, { plain, stored, crc, sha }: FrameDigest, badPages: readonly number[]): void {
     this.#file.add(['frame', index, plain, stored, crc, Buffer.from(sha).toString('base64'), badPages])
-    this.#state.addBadPages(index, badPages.length)
+    this.#state.badPages += badPages.length
   }
 
   /** @param files each with its index, and its bad pages unless its frames told them */
@@ -237,9 +247,8 @@ export function fingerprintOf(files: readonly DataFile[]): string {
 /** What the lines of a ledger add up to. */
 class State {
   readonly done: Uint8Array
-  readonly frames = new Map<number, FrameDigest[]>()
   /** Of objects that are not finished. */
-  readonly #badPagesOf = new Map<number, number>()
+  readonly frames = new Map<number, RecordedFrame[]>()
   files = 0
   dataBytes = 0
   storedBytes = 0
@@ -253,25 +262,26 @@ class State {
   addFile(index: number, size: number, stored: number, badPages: number): void {
     this.done[index] = 1
     this.frames.delete(index)
-    this.#badPagesOf.delete(index)
     this.files += 1
     this.dataBytes += size
     this.storedBytes += stored
     this.badPages += badPages
   }
 
-  addBadPages(index: number, count: number): void {
-    if (count === 0) return
-    this.badPages += count
-    this.#badPagesOf.set(index, (this.#badPagesOf.get(index) ?? 0) + count)
+  addFrame(index: number, frame: RecordedFrame): void {
+    const frames = this.frames.get(index)
+    if (frames === undefined) this.frames.set(index, [frame])
+    else frames.push(frame)
+    this.badPages += frame.badPages
   }
 
-  restart(index: number): void {
-    this.frames.delete(index)
-    this.badPages -= this.#badPagesOf.get(index) ?? 0
-    this.#badPagesOf.delete(index)
+  restart(index: number, kept: number): void {
+    for (const frame of this.frames.get(index)?.splice(kept) ?? []) this.badPages -= frame.badPages
   }
 }
+
+/** @property badPages how many of its pages are bad */
+type RecordedFrame = FrameDigest & { readonly badPages: number }
 
 interface Visitor {
   file(index: number, file: CopiedFile): void
@@ -297,15 +307,14 @@ function takeLine(state: State, line: z.infer<typeof lineSchema>, visitor: Visit
   switch (line[0]) {
     case 'frame': {
       const [, index, plain, stored, crc, sha, badPages] = line
-      const frames = state.frames.get(index) ?? []
-      frames.push({ plain, stored, crc, sha: Buffer.from(sha, 'base64') })
-      state.frames.set(index, frames)
-      state.addBadPages(index, badPages.length)
+      const frame = { plain, stored, crc, sha: Buffer.from(sha, 'base64'), badPages: badPages.length }
+      state.addFrame(index, frame)
       for (const page of badPages) visitor?.page(index, page)
       return
     }
     case 'restart':
-      return state.restart(line[1])
+      state.restart(line[1], line[2])
+      return
     case 'file': {
       const [, index, base, name, size, stored, hash, segmentHash, badPages] = line
       state.addFile(index, size, stored, badPages.length)

@@ -31,6 +31,7 @@ export async function copySmallFiles(
     const writer = await upload.open(String(index), 0)
     try {
       await writer.write(stored.bytes)
+      await writer.finish()
     } finally {
       await writer.close()
     }

@@ -149,25 +149,33 @@ export class FileUpload implements Upload {
 
 /** Writes at positions of its own, so that what an earlier process left behind does not matter. */
 class FileWriter implements ObjectWriter {
-  readonly kept: number
   readonly #handle: FileHandle
   readonly #operation: FileOperation
   readonly #onClose: () => void
   #end: number
+  #kept: number
 
   constructor(handle: FileHandle, kept: number, operation: FileOperation, onClose: () => void) {
-    this.kept = kept
+    this.#kept = kept
     this.#handle = handle
     this.#operation = operation
     this.#onClose = onClose
     this.#end = kept
   }
 
+  get kept(): number {
+    return this.#kept
+  }
+
   async write(bytes: Uint8Array): Promise<void> {
     const at = this.#end
     this.#end += bytes.length
     await translated(this.#operation, () => writeAll(this.#handle, bytes, at))
+    this.#kept = this.#end
   }
+
+  /** A file is whole as it is. */
+  async finish(): Promise<void> {}
 
   async close(): Promise<void> {
     this.#onClose()

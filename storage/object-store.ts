@@ -100,8 +100,8 @@ export interface Upload {
   /** Goes on with this upload from another process, by `upload(directory, id)`. */
   readonly id: string
   /**
-   * Begins to write the object `name` of the directory, or goes on with it: the first `from` bytes that were written under that name
-   * are kept, what is beyond is dropped; 0 begins anew. One writer at a time for each name.
+   * Begins to write the object `name` of the directory, or goes on with it: no more than the first `from` bytes that were written
+   * under that name are kept (`kept` says how many), what is beyond is dropped; 0 begins anew. One writer at a time for each name.
    * @throws InvalidInput when no object of the directory can be called so
    */
   open(name: string, from: number): Promise<ObjectWriter>
@@ -125,13 +125,18 @@ export interface Upload {
 }
 
 export interface ObjectWriter {
-  /** Bytes that are there already and were kept: what `open` was asked for, or fewer when fewer were written. */
+  /**
+   * How many bytes of the object, from its beginning, outlive this process; grows while it is written. After `open` it is where the
+   * next byte belongs: what `open` was asked for, or less, wherever the store cuts its objects.
+   */
   readonly kept: number
   /**
-   * Adds to the end. When it resolves the bytes outlive this process. Wait for one write before the next; after one that failed, open
-   * the object again.
+   * Adds to the end. When it resolves `bytes` may be used for something else. Wait for one write before the next; after one that failed,
+   * open the object again.
    */
   write(bytes: Uint8Array): Promise<void>
-  /** Ends the writing, not the object: it can be opened again until it is committed. */
+  /** The object is whole, and all of it is kept when this resolves. It becomes visible by `commit` at the latest. */
+  finish(): Promise<void>
+  /** Ends the writing, in any case. An object that was not finished can be opened again. */
   close(): Promise<void>
 }
