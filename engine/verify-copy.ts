@@ -163,7 +163,7 @@ async function verifyLarge(context: VerifyContext, object: Framed): Promise<void
   const reading = await noting(findings, object, () =>
     readFramedObject({ ...context, isAborted: () => abort.aborted }, object.framed, {
       pagesOf: object.name,
-      onFrame: (_frame, plain, { badPages }) => {
+      onFrame: async (_frame, plain, { badPages }) => {
         left -= plain
         meter.addBytes(plain)
         for (const page of badPages) findings.addPage(object.index, page)

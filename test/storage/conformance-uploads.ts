@@ -194,9 +194,12 @@ async function write(upload: Upload, name: string, bytes: Buffer, piece = bytes.
 /** Writes an object of which `from` bytes may be there already; returns how many were. */
 async function goOn(upload: Upload, name: string, bytes: Buffer, from: number, piece = bytes.length): Promise<number> {
   const writer = await upload.open(name, from)
-  for (let at = writer.kept; at < bytes.length; at += piece) await writer.write(bytes.subarray(at, at + piece))
+  const there = writer.kept
+  for (let at = there; at < bytes.length; at += piece) await writer.write(bytes.subarray(at, at + piece))
+  await writer.finish()
+  expect(writer.kept).toBe(bytes.length)
   await writer.close()
-  return writer.kept
+  return there
 }
 
 async function twoProcesses(make: MakeStore): Promise<{ first: Upload; second: Upload; store: ObjectStore }> {
