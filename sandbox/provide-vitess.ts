@@ -1,12 +1,13 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
-import { cached } from './cache.ts'
+import { cacheDirectory, cached } from './cache.ts'
 import { findProgram, runCommand } from './command.ts'
 
 /** Vitess 24.0.4, as the Go module proxy numbers it. */
 const MODULE = 'vitess.io/vitess@v0.24.4'
 const VERSION = '24.0.4'
+const BUILT = `vitess-${VERSION}`
 const PROGRAMS = ['vttablet', 'vtctld', 'vtctldclient', 'mysqlctl'] as const
 
 export type VitessProgram = (typeof PROGRAMS)[number]
@@ -31,7 +32,16 @@ export async function provideVitess(): Promise<string> {
   }
   const onPath = await findProgram('vttablet')
   if (onPath !== undefined) return dirname(onPath)
-  return join(await cached(`vitess-${VERSION}`, announceAndBuild), 'bin')
+  return join(await cached(BUILT, announceAndBuild), 'bin')
+}
+
+/** Whether `provideVitess` has them without building anything. */
+export async function hasVitess(): Promise<boolean> {
+  if (process.env['VITESS_BIN'] || (await findProgram('vttablet')) !== undefined) return true
+  return stat(join(cacheDirectory(), BUILT)).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function announceAndBuild(directory: string): Promise<void> {

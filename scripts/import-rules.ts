@@ -15,6 +15,18 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   workers: ['type:workflows', 'activities', 'tablets', 'engine', 'storage', 'mysql', 'model'],
   client: ['workers', 'type:workflows', 'activities', 'tablets', 'engine', 'storage', 'mysql', 'model'],
   sandbox: ['mysql', 'model'],
+  bench: [
+    'sandbox',
+    'client',
+    'workers',
+    'type:workflows',
+    'activities',
+    'tablets',
+    'engine',
+    'storage',
+    'mysql',
+    'model',
+  ],
 }
 
 /** Files with a wider view than their folder. */

@@ -1,0 +1,117 @@
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type DataSet, provideDataSet, type Shape } from './data-set.ts'
+import { backUpByEngine, type EngineOptions, restoreByEngine } from './engine-copy.ts'
+import { type Limit, measureLimit } from './limit.ts'
+import { type Contender, type Measurement, runContest } from './rounds.ts'
+import { archiveByTar, extractByTar } from './tar.ts'
+import { startVitessBench, type VitessBench } from './vitess.ts'
+
+export type ShapeContender =
+  | `${'our' | 'tar' | 'vttablet'} ${'backup' | 'restore'}`
+  /** One thread that writes nothing. */
+  | 'one thread'
+
+export interface ShapeContest extends EngineOptions {
+  readonly shape: Shape
+  readonly megabytes: number
+  readonly rounds: number
+  /** Where runs write. */
+  readonly directory: string
+  readonly withVitess: boolean
+  readonly withLimit: boolean
+  readonly signal: AbortSignal
+  readonly seen: (measurement: Measurement) => void
+}
+
+/** Backs up and restores one data set by everybody. */
+export async function contestShape(
+  contest: ShapeContest,
+): Promise<{ readonly measurements: Measurement<ShapeContender>[]; readonly limits: Limit[] }> {
+  const { shape, withVitess, withLimit, concurrency } = contest
+  const dataSet = await provideDataSet(shape, contest.megabytes)
+  await using started = new AsyncDisposableStack()
+  const directory = join(contest.directory, shape)
+  await mkdir(directory)
+  started.defer(() => rm(directory, { recursive: true }))
+  const limits: Limit[] = []
+  const contenders: Contender<ShapeContender>[] = await contendersOf(dataSet, directory, contest)
+  if (withLimit) contenders.push(oneThread(dataSet, contest.level, limits))
+  if (withVitess) {
+    const vitess = started.use(await startVitessBench(join(directory, 'vitess'), dataSet, concurrency))
+    await vitess.backup()
+    contenders.push(...vttablet(vitess, dataSet))
+  }
+  const { rounds, seen, signal } = contest
+  const measurements = await runContest({ name: shape, contenders, rounds, directory, seen, signal })
+  return { measurements, limits }
+}
+
+/** Ours and tar. What the restores read is made first, and not measured. */
+async function contendersOf(
+  dataSet: DataSet,
+  directory: string,
+  options: EngineOptions,
+): Promise<Contender<ShapeContender>[]> {
+  const ours = join(directory, 'our-backup')
+  const tars = join(directory, 'tar-backup')
+  const archive = join(tars, 'archive.tar.zst')
+  for (const place of [ours, tars]) await mkdir(place)
+  await backUpByEngine(dataSet.files, ours, options)
+  await archiveByTar(dataSet, tars, archive)
+  const backup = { writes: dataSet.bytes, sources: async () => dataSet.files.map(({ path }) => path) }
+  return [
+    { name: 'our backup', ...backup, run: (fresh) => backUpByEngine(dataSet.files, fresh, options) },
+    { name: 'tar backup', ...backup, run: (fresh) => archiveByTar(dataSet, fresh, join(fresh, 'archive.tar.zst')) },
+    {
+      name: 'our restore',
+      writes: dataSet.bytes,
+      sources: () => filesBelow(ours),
+      run: (fresh) => restoreByEngine(ours, fresh, options),
+    },
+    {
+      name: 'tar restore',
+      writes: dataSet.bytes,
+      sources: async () => [archive],
+      run: (fresh) => extractByTar(dataSet, fresh, archive),
+    },
+  ]
+}
+
+/** Its directory is its own: nothing is written to the fresh one. */
+function vttablet(vitess: VitessBench, { bytes }: DataSet): Contender<ShapeContender>[] {
+  const outcome = async (copy: ReturnType<VitessBench['backup']>) => ({ ...(await copy), syncSeconds: null })
+  return [
+    {
+      name: 'vttablet backup',
+      writes: bytes,
+      sources: () => vitess.dataFiles(),
+      run: () => outcome(vitess.backup()),
+    },
+    {
+      name: 'vttablet restore',
+      writes: bytes,
+      sources: () => vitess.storedFiles(),
+      run: () => outcome(vitess.restore()),
+    },
+  ]
+}
+
+function oneThread({ files }: DataSet, level: number, limits: Limit[]): Contender<ShapeContender> {
+  return {
+    name: 'one thread',
+    writes: 0,
+    sources: async () => files.map(({ path }) => path),
+    run: async () => {
+      const limit = await measureLimit(files, level)
+      limits.push(limit)
+      const { bytes, seconds, cpuSeconds, maxRssBytes } = limit.single
+      return { seconds, syncSeconds: null, cpuSeconds, maxRssBytes, dataBytes: bytes, storedBytes: null }
+    },
+  }
+}
+
+async function filesBelow(directory: string): Promise<string[]> {
+  const below = await readdir(directory, { recursive: true, withFileTypes: true })
+  return below.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+}
