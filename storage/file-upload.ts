@@ -3,7 +3,7 @@ import { type FileHandle, lstat, opendir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TabletkeeperError } from '../model/errors.ts'
 import { openBelow, syncDirectory, writeAll } from './durable-file.ts'
-import { codeOf, type FileOperation, translated } from './file-errors.ts'
+import { codeOf, type FileOperation, storageError, translated } from './file-errors.ts'
 import { isVisible, temporaryNameOf } from './file-names.ts'
 import { forAll } from './for-all.ts'
 import { assertKey } from './object-key.ts'
@@ -12,6 +12,8 @@ import { syncFiles, writeOut } from './sync-files.ts'
 
 /** Files renamed at once: enough to keep a network mount busy. */
 const AT_ONCE = 64
+
+const SYNC_CALLS: ReadonlySet<unknown> = new Set(['syncfs', 'fsync', 'fdatasync'])
 
 export interface UploadPlace {
   /** The store's description. */
@@ -61,19 +63,19 @@ export class FileUpload implements Upload {
   }
 
   async writeOut(): Promise<void> {
-    const { store, directory } = this.#place
-    await translated({ store, doing: `write out ${directory}` }, () => writeOut(this.#path, this.#open))
+    const operation = this.#operation('write out')
+    await syncing(operation, () => writeOut(this.#path, this.#open))
   }
 
   async commit(names: readonly string[]): Promise<void> {
     for (const name of names) this.#assertName(name)
-    const { store, directory } = this.#place
-    await translated({ store, doing: `publish the objects of ${directory}` }, async () => {
+    const operation = this.#operation('publish the objects of')
+    await translated(operation, async () => {
       const visible = await this.#visibleNames()
       const done = names.filter((name) => visible.has(name))
       await forAll(done, AT_ONCE, (name) => this.#assertDone(name))
       const awaited = done.length === 0 ? names : names.filter((name) => !visible.has(name))
-      await syncFiles(this.#path, awaited, (name) => this.#temporaryOf(name))
+      await syncing(operation, () => syncFiles(this.#path, awaited, (name) => this.#temporaryOf(name)))
       await forAll(awaited, AT_ONCE, (name) => this.#publish(name))
       await syncDirectory(this.#path)
     })
@@ -135,7 +137,7 @@ export class FileUpload implements Upload {
     return temporaryNameOf(name, this.id)
   }
 
-  #operation(doing: string, name: string): FileOperation {
+  #operation(doing: string, name = ''): FileOperation {
     return { store: this.#place.store, doing: `${doing} ${this.#place.directory}${name}` }
   }
 
@@ -144,6 +146,24 @@ export class FileUpload implements Upload {
     if (name.includes('/')) {
       throw new TabletkeeperError('InvalidInput', `${name} is not a name in one directory`)
     }
+  }
+}
+
+/**
+ * What could not be written to its disk is lost, though the next sync says nothing of it: it tells of a failure once. So nobody may go on
+ * with the upload.
+ */
+async function syncing(operation: FileOperation, action: () => Promise<void>): Promise<void> {
+  try {
+    await action()
+  } catch (error) {
+    const { type, message } = storageError(error, operation)
+    if (!(error instanceof Error && 'syscall' in error && SYNC_CALLS.has(error.syscall))) throw error
+    throw new TabletkeeperError(type, message, {
+      cause: error,
+      retryable: false,
+      hint: 'What was written may be lost: look at the disk or the mount, then start another run.',
+    })
   }
 }
 

@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import { FILE_MODE } from '../../storage/durable-file.ts'
 import { FileStore } from '../../storage/file.ts'
+import type { Upload } from '../../storage/object-store.ts'
 import { describeUploads } from './conformance-uploads.ts'
 import { afterPowerLoss, freeze, mount, NO_MOUNTS, overlay, smallDisk, smallFileSystem, unmount } from './mounts.ts'
 import { contentOf, ofType } from './store-under-test.ts'
@@ -62,6 +63,24 @@ describe('an upload to a file store', () => {
       await writer.close()
       expect(await readFile(upload.localPath('0'))).toEqual(bytes.subarray(0, kept))
     }
+  })
+
+  test('hides objects that are whole until it is committed, and all of them where one is refused', async () => {
+    const store = new FileStore(await temporaryDirectory())
+    await store.put(`${DIRECTORY}1`, Buffer.from('old'))
+    const upload = await store.upload(DIRECTORY)
+    for (const name of ['0', '1', '2']) {
+      const writer = await upload.open(name, 0)
+      await writer.write(Buffer.from('new'))
+      await writer.finish()
+      await writer.close()
+    }
+    const keys = async () => (await store.list('')).objects.map(({ key }) => key)
+    expect(await keys()).toEqual([`${DIRECTORY}1`])
+    await expect(upload.commit(['0', '1', '2'])).rejects.toThrow(ofType('Refused'))
+    expect(await keys()).toEqual([`${DIRECTORY}1`])
+    await upload.commit(['0', '2'])
+    expect(await keys()).toEqual(['0', '1', '2'].map((name) => DIRECTORY + name))
   })
 
   test('of 20 000 small objects is committed in one go, and again when that was cut off', async () => {
@@ -148,6 +167,24 @@ describe.skipIf(NO_MOUNTS !== undefined)(NAME, () => {
     await upload.commit(['0'])
     expect(Buffer.concat(pieces.slice(0, written + 1)).equals(await contentOf(store, `${DIRECTORY}0`))).toBe(true)
   })
+
+  test.each([
+    ['when it is committed', (upload: Upload) => upload.commit(['0'])],
+    ['when it is written out', (upload: Upload) => upload.writeOut()],
+  ])(
+    'whose disk cannot keep what an upload has written says so %s, and that nobody may go on with it',
+    async (_, sync) => {
+      const store = new FileStore(await smallDisk(64, await smallFileSystem(6_144)))
+      const upload = await store.upload(DIRECTORY)
+      const writer = await upload.open('0', 0)
+      // Into memory: the disk, which promises more room than it has, is asked by the sync.
+      await writer.write(randomBytes(10 * MEBIBYTE))
+      await writer.close()
+      await expect(sync(upload)).rejects.toThrow(
+        expect.objectContaining({ type: 'StorageUnavailable', retryable: false }),
+      )
+    },
+  )
 
   test.each([
     ['on a disk, synced as a whole', async (disk: string) => disk, ''],

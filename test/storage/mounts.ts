@@ -27,10 +27,10 @@ export async function smallFileSystem(kibibytes: number): Promise<string> {
   return path
 }
 
-/** The same on a disk: ext4 in a file. */
-export async function smallDisk(mebibytes: number): Promise<string> {
-  const [directory, path] = [await temporaryDirectory(), await temporaryDirectory()]
-  const image = join(directory, 'image')
+/** The same on a disk: ext4 in a file. Below `directory`, when that is given: a disk that has no more room than is there. */
+export async function smallDisk(mebibytes: number, directory?: string): Promise<string> {
+  const path = await temporaryDirectory()
+  const image = join(directory ?? (await temporaryDirectory()), 'image')
   await run('truncate', ['-s', `${mebibytes}M`, image])
   await run('mkfs.ext4', ['-q', '-m', '0', image])
   await mount('-o', 'loop', image, path)
