@@ -3,7 +3,9 @@ import { TabletkeeperError } from '../model/errors.ts'
 import type { FileBase, Manifest } from '../model/manifest.ts'
 import type { ObjectKey } from '../storage/object-store.ts'
 import { assertStored } from './check.ts'
+import { framesOf } from './frame.ts'
 import type { FramedObject } from './framed-object.ts'
+import { largestFrame, seekTableSize } from './seek-table.ts'
 
 /** Where the files of each base are written to: staging directories, never the data directory itself. */
 export type StagingRoots = Readonly<Record<FileBase, string>>
@@ -41,6 +43,7 @@ export function planRestore(
     paths.add(path)
     const section = sections[index]
     const storedSize = assertStored(storedSizes, key, section?.Stored)
+    if (section !== undefined) assertPlausible(key, storedSize, section.Size, frameSize)
     const framed = section && {
       key,
       stored: storedSize,
@@ -51,6 +54,13 @@ export function planRestore(
     }
     return { index, key, path, hash: entry.Hash, storedSize, framed }
   })
+}
+
+/** What is read into memory for an object is bounded by this, whatever the MANIFEST says. */
+function assertPlausible(key: ObjectKey, stored: number, plain: number, frameSize: number): void {
+  const frames = framesOf(plain, frameSize)
+  if (stored <= largestFrame(plain) + frames * 1024 + seekTableSize(frames)) return
+  throw new TabletkeeperError('CorruptBackup', `${key} has ${stored} bytes for ${plain} plain ones`)
 }
 
 function pathBelow(root: string, name: string): string {

@@ -27,6 +27,11 @@ export function seekTableSize(frames: number): number {
   return HEADER + ENTRY * frames + FOOTER
 }
 
+/** No frame of so many plain bytes is larger when it is stored: zstd keeps what it cannot compress as it is, in blocks. */
+export function largestFrame(plain: number): number {
+  return plain + Math.ceil(plain / 128) + 1024
+}
+
 /** The seek table of an object, which follows its last frame. */
 export function formatSeekTable(frames: readonly FrameSizes[]): Buffer {
   const table = Buffer.alloc(seekTableSize(frames.length))
@@ -74,6 +79,7 @@ export function parseSeekTable(table: Buffer, of: SeekTableOf): FramePlace[] {
     const plain = table.readUInt32LE(HEADER + ENTRY * index + 4)
     const expected = Math.min(of.frameSize, of.plain - plainOffset)
     if (plain !== expected) throw corrupt(of, `gives frame ${index} ${plain} plain bytes instead of ${expected}`)
+    if (stored > largestFrame(plain)) throw corrupt(of, `gives frame ${index} ${stored} bytes for ${plain} plain ones`)
     places.push({ stored, plain, storedOffset, plainOffset })
     storedOffset += stored
     plainOffset += plain

@@ -13,6 +13,8 @@ const place = {
 }
 const position = positionOf(parsePosition('98880065-e813-11f1-976c-02fc00000001:1-1537'))
 
+const Hash = 'ab'.repeat(32)
+
 const vitess: Manifest = {
   BackupName: '2026-11-24.143446.zone1-0000000101',
   BackupMethod: 'builtin',
@@ -45,16 +47,20 @@ const ours: Manifest = {
   CompressionEngine: 'zstd',
   Tabletkeeper: {
     FormatVersion: 1,
-    Engine: 'stream',
+    Engine: 'frames',
+    FrameSize: 8_388_608,
     Files: [
-      { Size: 12_582_912, Stored: 70_000 },
-      { Size: 0, Stored: 13 },
-      { Size: 2 ** 40, Stored: 2 ** 40 + 9 },
+      { Size: 12_582_912, Stored: 70_000, Hash },
+      { Size: 0, Stored: 38, Hash },
+      { Size: 2 ** 40, Stored: 2 ** 40 + 9, Hash },
     ],
+    PageCheck: { BadPages: 2, Pages: [{ File: 2, Page: 77 }] },
+    Snapshot: 'reflink',
     Version: '0.1.0',
     Workflow: 'backup/commerce/-80/zone1-0000000101/2026-11-24T14:34:46Z',
     Run: '0193-42',
     Seconds: 15.2,
+    OutOfServiceSeconds: 4.1,
   },
 }
 
@@ -214,11 +220,15 @@ describe('reading', () => {
 
   test.each([
     [{ Files: [] }, /describes 0 files, FileEntries 3/],
-    [{ Files: [...(ours.Tabletkeeper?.Files ?? []), { Size: 1, Stored: 1 }] }, /describes 4 files/],
-    [{ Files: [{ Size: -1, Stored: 1 }, ...(ours.Tabletkeeper?.Files.slice(1) ?? [])] }, /impossible size -1/],
-    [{ Files: [{ Size: 1, Stored: 2 ** 49 }, ...(ours.Tabletkeeper?.Files.slice(1) ?? [])] }, /impossible size/],
-    [{ Files: [{ Size: 1.5, Stored: 1 }, ...(ours.Tabletkeeper?.Files.slice(1) ?? [])] }, /impossible size 1.5/],
-    [{ Files: [{ Size: '1', Stored: 1 }] }, /Tabletkeeper.Files\[0\].Size/],
+    [{ Files: [...(ours.Tabletkeeper?.Files ?? []), { Size: 1, Stored: 1, Hash }] }, /describes 4 files/],
+    [{ Files: [{ Size: -1, Stored: 1, Hash }, ...(ours.Tabletkeeper?.Files.slice(1) ?? [])] }, /impossible size -1/],
+    [{ Files: [{ Size: 1, Stored: 2 ** 49, Hash }, ...(ours.Tabletkeeper?.Files.slice(1) ?? [])] }, /impossible size/],
+    [{ Files: [{ Size: 1.5, Stored: 1, Hash }, ...(ours.Tabletkeeper?.Files.slice(1) ?? [])] }, /impossible size 1.5/],
+    [{ Files: [{ Size: 1, Stored: 1, Hash: 'x' }] }, /Tabletkeeper.Files\[0\].Hash/],
+    [{ PageCheck: { BadPages: 1, Pages: [{ File: 3, Page: 0 }] } }, /PageCheck names the file 3 of 3/],
+    [{ FrameSize: 0 }, /Tabletkeeper.FrameSize/],
+    [{ Snapshot: 'lvm' }, /Tabletkeeper.Snapshot/],
+    [{ Files: [{ Size: '1', Stored: 1, Hash }] }, /Tabletkeeper.Files\[0\].Size/],
     [{ FormatVersion: 2 }, /FormatVersion: is not 1/],
   ])('our section with %j is corrupt', (change, reason) => {
     expect(() => parseManifest(changed({ Tabletkeeper: { ...ours.Tabletkeeper, ...change } }), place)).toThrow(
