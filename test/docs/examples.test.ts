@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { readCopyRecord } from '../../engine/copy-ledger.ts'
 import { parseAlias } from '../../model/alias.ts'
 import { parseBackupName } from '../../model/backup-name.ts'
 import { findTablet, parseConfig } from '../../model/config.ts'
@@ -10,7 +11,6 @@ import { formatManifest, parseManifest } from '../../model/manifest.ts'
 import { parseShardName, partsOf } from '../../model/shard-name.ts'
 import { createAdminUserStatements } from '../../mysql/grants.ts'
 import { readJournal } from '../../mysql/swap-journal.ts'
-import { readCopyRecord } from '../../tablets/copy-record.ts'
 import { type Block, readPage, readPages } from './pages.ts'
 
 const blocks = (await readPages()).flatMap((page) => page.blocks)
@@ -51,7 +51,7 @@ describe('the formats that docs/format.md specifies', async () => {
     const text = example('manifest')
     const manifest = parseManifest(text, { shard: SHARD, backup: name })
     expect(formatManifest(manifest)).toBe(text)
-    expect(manifest).toMatchObject({ Keyspace: partsOf(SHARD).keyspace, Tabletkeeper: { Engine: 'stream' } })
+    expect(manifest).toMatchObject({ Keyspace: partsOf(SHARD).keyspace, Tabletkeeper: { Engine: 'frames' } })
   })
 
   it('are those of the lease, with every key named', async () => {
@@ -60,15 +60,15 @@ describe('the formats that docs/format.md specifies', async () => {
     for (const key of Object.keys(lease)) expect(text).toMatch(new RegExp(`^\\|.*\`${key}\`.*\\|$`, 'm'))
   })
 
-  it('are those of the swap journal and the copy record', async () => {
+  it('are those of the swap journal and the ledger of a copy', async () => {
     const datadir = await mkdtemp(join(tmpdir(), 'tabletkeeper-format-'))
     try {
       const folder = join(datadir, '.tabletkeeper')
-      await mkdir(join(folder, 'copies'), { recursive: true })
+      await mkdir(folder)
       await writeFile(join(folder, 'swap-journal.json'), example('journal'))
-      await writeFile(join(folder, 'copies', `${name}.json`), example('copy record'))
+      await writeFile(join(folder, 'ledger'), `${example('copy ledger')}\n`)
       expect(await readJournal(datadir)).toMatchObject({ phase: 'swapped', systemTablespace: join(datadir, 'ibdata1') })
-      expect(await readCopyRecord(join(folder, 'lease.json'), name)).toMatchObject({ backup: name })
+      expect(await readCopyRecord(join(folder, 'ledger'), name)).toMatchObject({ backup: name, lsn: '38708845' })
     } finally {
       await rm(datadir, { recursive: true })
     }
