@@ -22,11 +22,6 @@ export interface Tasks {
     readonly task: { readonly files: readonly RestoreFile[] }
     readonly result: { readonly files: readonly CheckedFile[] }
   }
-  /** Clones files onto the same file system, each with its own size and no bytes copied. */
-  readonly cloneFiles: {
-    readonly task: { readonly files: readonly { readonly from: string; readonly to: string }[] }
-    readonly result: undefined
-  }
 }
 
 export type TaskName = keyof Tasks

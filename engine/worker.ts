@@ -1,11 +1,11 @@
 // One thread of the worker pool: it does each task from beginning to end, synchronously.
-import { copyFileSync, constants as fileConstants, readlinkSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { basename } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { compressOneFrame, compressWholeFile } from './compress-task.ts'
 import { restoreOneFrame, restoreWholeFile } from './restore-task.ts'
-import { failingAs, taskErrorOf } from './task-error.ts'
+import { taskErrorOf } from './task-error.ts'
 import type { Result, Task, TaskAnswer, TaskMessage, TaskName } from './tasks.ts'
 import type { WorkerData } from './worker-pool.ts'
 
@@ -27,15 +27,6 @@ const actions: { readonly [Name in TaskName]: (task: Task<Name>) => Result<Name>
       return restoreWholeFile(file)
     }),
   }),
-  cloneFiles: ({ files }) => {
-    for (const { from, to } of files) {
-      stopIfCancelled()
-      failingAs('local', 'write', to, () =>
-        copyFileSync(from, to, fileConstants.COPYFILE_FICLONE_FORCE | fileConstants.COPYFILE_EXCL),
-      )
-    }
-    return undefined
-  },
 }
 
 if (nice !== 0) {
@@ -64,7 +55,7 @@ function stopIfCancelled(): void {
 
 /** Stored bytes change hands without being copied. */
 function transferable(answer: TaskAnswer): ArrayBuffer[] {
-  if (!answer.ok || answer.result === undefined) return []
+  if (!answer.ok) return []
   if ('bytes' in answer.result) return buffersOf(answer.result.bytes)
   return 'files' in answer.result
     ? answer.result.files.flatMap((file) => ('bytes' in file ? buffersOf(file.bytes) : []))
