@@ -41,7 +41,7 @@ export class LedgerFile implements AsyncDisposable {
 
   /** Lines that are there when this returns, also if the process is killed then. Synchronous, since that costs microseconds. */
   add(...lines: readonly unknown[]): void {
-    const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+    const text = Buffer.from(lines.map((line) => `${textOf(line)}\n`).join(''))
     try {
       for (let written = 0; written < text.length; ) written += writeSync(this.#file.fd, text, written)
     } catch (error) {
@@ -62,7 +62,7 @@ export class LedgerFile implements AsyncDisposable {
 /**
  * Gives the lines of a ledger to `take`, parsed from JSON. Without a ledger there are none.
  * @returns the bytes of whole lines: a process that was killed may have written a part of one more
- * @throws FenceBroken when a whole line is none of a ledger; what `take` throws
+ * @throws FenceBroken when a whole line is none of a ledger; Refused when it cannot be read; what `take` throws
  */
 export async function readLedgerFile(path: string, take: (line: unknown) => void): Promise<number> {
   let length = 0
@@ -79,7 +79,7 @@ export async function readLedgerFile(path: string, take: (line: unknown) => void
     }
   } catch (error) {
     if (isCode(error, 'ENOENT')) return 0
-    throw error
+    throw error instanceof Error && 'syscall' in error ? localFileError(error, 'read', path) : error
   }
   if (last !== undefined && (await endsWithNewline(path))) accept(last)
   return length
@@ -88,6 +88,11 @@ export async function readLedgerFile(path: string, take: (line: unknown) => void
 /** Of this start of the host: what was written before another one may be lost. */
 export async function bootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+}
+
+/** These two end a line for whoever reads it, though JSON has them as they are. */
+function textOf(line: unknown): string {
+  return JSON.stringify(line).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
 }
 
 function parse(path: string, line: string): unknown {

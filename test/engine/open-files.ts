@@ -1,0 +1,26 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/** Open files of this process below the directories. */
+export function openFilesBelow(...directories: readonly string[]): string[] {
+  const paths = readdirSync('/proc/self/fd').map((descriptor) =>
+    orGone(() => readlinkSync(`/proc/self/fd/${descriptor}`)),
+  )
+  return paths.filter((path) => directories.some((directory) => path.startsWith(directory)))
+}
+
+/** How many worker threads this process has. */
+export function workerThreads(): number {
+  const names = readdirSync('/proc/self/task').map((task) =>
+    orGone(() => readFileSync(`/proc/self/task/${task}/comm`, 'utf8').trim()),
+  )
+  return names.filter((name) => name === 'WorkerThread').length
+}
+
+/** What is read from /proc may end while it is read. */
+function orGone(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return ''
+  }
+}
