@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { FILE_MODE } from '../storage/durable-file.ts'
+import { allEnded } from './all-ended.ts'
 import { assertChecksums, readFramedObject, storedBytes } from './framed-object.ts'
 import { localFileError } from './local-file-error.ts'
 import type { FramedFile, RestoreContext } from './restore-copy.ts'
@@ -39,7 +40,7 @@ export async function restoreSmallFiles(
   { store, pool, ledger, meter, abort, behind }: RestoreContext,
   batch: readonly FramedFile[],
 ): Promise<void> {
-  const tasks = await Promise.all(
+  const tasks = await allEnded(
     batch.map(async ({ key, path, framed }) => ({
       key,
       from: await storedBytes(store, key, 0, framed.stored),

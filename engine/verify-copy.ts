@@ -4,6 +4,7 @@ import type { Progress } from '../model/runs.ts'
 import type { Verification } from '../model/verification.ts'
 import { MANIFEST } from '../storage/backup-key.ts'
 import type { ObjectKey, ObjectStore } from '../storage/object-store.ts'
+import { allEnded } from './all-ended.ts'
 import { batchesOf } from './batches.ts'
 import { assertStored, storedSizes } from './check.ts'
 import { CopyAbort } from './copy-abort.ts'
@@ -178,7 +179,7 @@ async function verifyLarge(context: VerifyContext, object: Framed): Promise<void
 async function verifyBatch(context: VerifyContext, batch: readonly Framed[]): Promise<void> {
   const { store, pool, abort, meter, findings } = context
   try {
-    const tasks = await Promise.all(
+    const tasks = await allEnded(
       batch.map(async ({ key, name, framed }) => ({
         key,
         from: await storedBytes(store, key, 0, framed.stored),
