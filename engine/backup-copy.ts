@@ -69,8 +69,12 @@ export async function copyBackup(copy: BackupCopy): Promise<CopyTotals> {
   const behind = new WriteBehind(() => upload.writeOut())
   const context: CopyContext = { pool, upload, ledger, inFlight, abort, behind, meter, level: copy.level }
   abort.start(copyAll(copy, context))
-  await abort.settle()
-  await behind.settle()
+  try {
+    await abort.settle()
+  } finally {
+    // A disk tells once that it has lost data: whatever else failed, no attempt may go on from here then.
+    await behind.settle()
+  }
   await upload.commit(Array.from(files.keys(), String))
   await checkUnchanged(files)
   await copy.fence?.()

@@ -99,8 +99,12 @@ async function restoreFramed(
   for (const { index, framed } of files) if (ledger.has(index)) meter.skipFile(framed.plain)
   const missing = bySize(files.filter(({ index }) => !ledger.has(index)))
   abort.start(restoreAll(context, missing))
-  await abort.settle()
-  await behind.settle()
+  try {
+    await abort.settle()
+  } finally {
+    // A disk tells once that it has lost data: whatever else failed, no attempt may go on from here then.
+    await behind.settle()
+  }
 }
 
 async function restoreAll(context: RestoreContext, files: readonly FramedFile[]): Promise<void> {

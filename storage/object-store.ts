@@ -93,7 +93,8 @@ export interface PutOptions {
 }
 
 /**
- * Objects on their way into one directory. Nobody sees any of them before `commit`. What was written outlives the process that wrote it,
+ * Objects on their way into one directory. Nobody sees one that is not whole; where all of them can appear together, by `commit`, they
+ * do. What was written outlives the process that wrote it,
  * not the host: after a restart of the host, begin a new upload.
  */
 export interface Upload {
@@ -118,7 +119,7 @@ export interface Upload {
   /**
    * Makes the objects `names` durable, then visible. It looks at the whole directory: give it many names at once. Those that are
    * visible already are done, so that a commit that failed or was cut off can be repeated.
-   * @throws Refused when an object of one of the names was stored by somebody else, and then none becomes visible by this call;
+   * @throws Refused when an object of one of the names was stored by somebody else, as far as the store can tell;
    *   StorageUnavailable when what was written for one is gone
    */
   commit(names: readonly string[]): Promise<void>
