@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Manifest } from '../model/manifest.ts'
-import { bootId, LedgerFile, readLedgerFile } from './ledger-file.ts'
+import { bootId, LedgerFile, ledgerBroken, readLedgerFile } from './ledger-file.ts'
 import type { Checksums } from './tasks.ts'
 
 const headerSchema = z.object({ ledger: z.literal(1), manifest: z.string(), boot: z.string() })
@@ -23,14 +23,17 @@ export class RestoreLedger implements AsyncDisposable {
     this.#state = state
   }
 
-  /** Goes on with the ledger of an earlier attempt of the same restore, or begins one. */
+  /**
+   * Goes on with the ledger of an earlier attempt of the same restore, or begins one.
+   * @throws FenceBroken when a whole line is none of a ledger; Refused or StorageFull when it cannot be read or written
+   */
   static async open(path: string, manifest: Manifest): Promise<RestoreLedger> {
     const header = { ledger: 1, manifest: fingerprintOf(manifest), boot: await bootId() } as const
     const state = new State(manifest.FileEntries.length)
     let isSame: boolean | undefined
     const length = await readLedgerFile(path, (line) => {
       if (isSame === undefined) isSame = isSameRestore(headerSchema.safeParse(line).data, header)
-      else if (isSame) state.take(lineSchema.parse(line))
+      else if (isSame) state.take(parseLine(path, line))
     })
     if (isSame) return new RestoreLedger(await LedgerFile.append(path, length), state)
     const file = await LedgerFile.create(path)
@@ -97,6 +100,12 @@ class State {
         this.finished = true
     }
   }
+}
+
+function parseLine(path: string, line: unknown): z.infer<typeof lineSchema> {
+  const parsed = lineSchema.safeParse(line)
+  if (!parsed.success) throw ledgerBroken(path, parsed.error)
+  return parsed.data
 }
 
 function isSameRestore(found: z.infer<typeof headerSchema> | undefined, wanted: z.infer<typeof headerSchema>): boolean {

@@ -79,7 +79,8 @@ export function parseSeekTable(table: Buffer, of: SeekTableOf): FramePlace[] {
     const plain = table.readUInt32LE(HEADER + ENTRY * index + 4)
     const expected = Math.min(of.frameSize, of.plain - plainOffset)
     if (plain !== expected) throw corrupt(of, `gives frame ${index} ${plain} plain bytes instead of ${expected}`)
-    if (stored > largestFrame(plain)) throw corrupt(of, `gives frame ${index} ${stored} bytes for ${plain} plain ones`)
+    if (stored === 0 || stored > largestFrame(plain))
+      throw corrupt(of, `gives frame ${index} ${stored} bytes for ${plain} plain ones`)
     places.push({ stored, plain, storedOffset, plainOffset })
     storedOffset += stored
     plainOffset += plain

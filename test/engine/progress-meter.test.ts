@@ -50,5 +50,7 @@ test('the last word is the state at the end', () => {
   meter.addFile()
   meter.addFile()
   meter[Symbol.dispose]()
-  expect(told).toEqual([{ bytesDone: 7, bytesTotal: 7, filesDone: 2, filesTotal: 2, bytesPerSecond: 0 }])
+  expect(told).toEqual([
+    { bytesDone: 7, bytesTotal: 7, filesDone: 2, filesTotal: 2, bytesPerSecond: 0, secondsLeft: null },
+  ])
 })
