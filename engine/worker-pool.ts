@@ -46,6 +46,8 @@ export class WorkerPool implements AsyncDisposable {
   readonly #threads: Thread[]
   readonly #waiting: Job[] = []
   readonly #storage: string
+  /** What a thread has ended by: nothing is given to the others either then, or it might wait for the one that is no more. */
+  #failure: Error | undefined
   #lastId = 0
 
   constructor({ size, nice = 0, storage }: PoolOptions) {
@@ -63,7 +65,7 @@ export class WorkerPool implements AsyncDisposable {
   /**
    * Does one task.
    * @param transfer memory of the task that changes hands instead of being copied
-   * @throws the failure that the worker met, as one of the taxonomy
+   * @throws the failure that the worker met, as one of the taxonomy; what a thread has ended by, if one has
    */
   run<Name extends TaskName>(
     name: Name,
@@ -71,6 +73,10 @@ export class WorkerPool implements AsyncDisposable {
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<Result<Name>> {
     return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure)
+        return
+      }
       this.#lastId += 1
       this.#waiting.push({
         message: { id: this.#lastId, name, task },
@@ -116,6 +122,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #failed(thread: Thread, error: Error): void {
+    this.#failure ??= error
     const jobs = [...thread.jobs.values(), ...this.#waiting.splice(0)]
     thread.jobs.clear()
     for (const job of jobs) job.fail(error)
