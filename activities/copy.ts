@@ -40,7 +40,7 @@ export function copyActivities(context: TabletContext): Pick<TabletActivities, '
     }),
 
     uploadFiles: onTablet(context, async (attempt, { token, backup, concurrency }) =>
-      clones.copyFrom(token, attempt.signal, async ({ record, layout, files }, work) => {
+      clones.copyFrom({ token, runId: attempt.runId }, attempt.signal, async ({ record, layout, files }, work) => {
         const stop = record.made
         const fence = () => assertStoppedAt(layout, stop.lsn, driver)
         using _ = watchRoom(record.roots, work)

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { inParallel } from '../engine/in-parallel.ts'
 import { cloneFiles } from '../engine/snapshot.ts'
 import { TabletkeeperError } from '../model/errors.ts'
+import type { Claim } from '../model/lease.ts'
 import { cloneFolder, cloneLayout, clonePath, cloneRoots } from '../mysql/clone-folders.ts'
 import { checkUnchanged, type DataFile, selectFiles } from '../mysql/data-directory.ts'
 import type { ServerLayout } from '../mysql/my-cnf.ts'
@@ -123,19 +124,15 @@ export class TabletClones {
 
   /**
    * Copies from a clone. An earlier attempt to do so is aborted, and has stopped before this one begins.
-   * @throws FenceBroken when the clone is gone, or not what it was
+   * @throws FenceBroken when the clone is gone, another run's, or not what it was
    */
-  async copyFrom<T>(
-    token: string,
-    signal: AbortSignal,
-    copy: (clone: OpenClone, work: Work) => Promise<T>,
-  ): Promise<T> {
-    const work = this.#workOn(token)
+  async copyFrom<T>(claim: Claim, signal: AbortSignal, copy: (clone: OpenClone, work: Work) => Promise<T>): Promise<T> {
+    const work = this.#workOn(claim.token)
     const name = `the copying from the clone of ${this.#driver.alias}`
     const result = await work.exclusively(async () => {
       await work.stop(overtaken(`a later attempt to copy from the clone of ${this.#driver.alias} took over`))
       signal.throwIfAborted()
-      return work.begin({ name, signal }, async (begun) => copy(await this.#open(token), begun))
+      return work.begin({ name, signal }, async (begun) => copy(await this.#open(claim), begun))
     })
     return await result.ended
   }
@@ -166,12 +163,12 @@ export class TabletClones {
     return work
   }
 
-  async #open(token: string): Promise<OpenClone> {
+  async #open({ token, runId }: Claim): Promise<OpenClone> {
     const own = await this.#driver.layout()
     const record = await readCloneRecord(own.datadir, token)
     const { made } = record ?? {}
-    if (record === undefined || made === undefined || made === null)
-      throw broken(`there is no clone of ${this.#driver.alias} to copy from: it was dropped`)
+    if (record?.runId !== runId || made === undefined || made === null)
+      throw broken(`this run has no clone of ${this.#driver.alias} to copy from: it was dropped`)
     const layout = cloneLayout(own, token)
     await assertStoppedAt(layout, made.lsn, this.#driver)
     const files = await selectFiles(layout)
