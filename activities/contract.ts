@@ -12,6 +12,7 @@ import type {
 } from '../model/runs.ts'
 import type { ShardName } from '../model/shard-name.ts'
 import type { ReplicaType, ServiceType } from '../model/tablet-type.ts'
+import type { Verification } from '../model/verification.ts'
 
 /** How an activity proves that its run holds the tablet; the run id is Temporal's own word for who calls. */
 export interface TokenInput {
@@ -122,4 +123,16 @@ export interface ControlActivities {
   /** Removes what a failed backup left in storage; never a complete backup. */
   discardBackup(input: { readonly shard: ShardName; readonly backup: BackupName }): Promise<void>
   checkStorage(nothing?: undefined): Promise<{ readonly description: string }>
+}
+
+/** Activities that read backups from storage: run by control. */
+export interface VerifyActivities {
+  /** The latest backup that was published. */
+  findPublished(input: { readonly shard: ShardName }): Promise<{ readonly backup: BackupName }>
+  /** Reads all of a backup. Damage is what it returns, and no failure. */
+  verifyObjects(input: {
+    readonly shard: ShardName
+    readonly backup: BackupName
+    readonly concurrency?: number | undefined
+  }): Promise<Verification>
 }

@@ -13,6 +13,7 @@ import type { RemoveOptions } from './commands/remove.ts'
 import type { RestoreOptions } from './commands/restore.ts'
 import type { CreateOptions, NoteOptions } from './commands/schedule.ts'
 import type { StatusOptions } from './commands/status.ts'
+import type { VerifyOptions } from './commands/verify.ts'
 import { VITESS_FLAGS, type VitessFlags } from './vitess-flags.ts'
 
 /** Calls a command with what all of them are given, and takes its exit status. */
@@ -92,6 +93,19 @@ function defineBackups(program: Command, act: Act): void {
     .action((shard: string, name: string, _options: unknown, command: Command) =>
       act(command.optsWithGlobals(), async (context) =>
         (await import('./commands/show.ts')).show(context, shard, name),
+      ),
+    )
+  json(
+    detach(
+      program.command('verify').argument('<keyspace/shard>').argument('[name]', 'of the backup, or latest', 'latest'),
+    ),
+  )
+    .description('read a backup in full and check all of it; no tablet is touched')
+    .addOption(concurrency("threads at once; default: control's configuration"))
+    .option('--offline', 'in this process; needs storage alone')
+    .action((shard: string, name: string, options: VerifyOptions, command: Command) =>
+      act(command.optsWithGlobals(), async (context) =>
+        (await import('./commands/verify.ts')).verify(context, shard, name, options),
       ),
     )
   json(program.command('remove').alias('RemoveBackup').argument('<keyspace/shard>').argument('<name>'))
@@ -252,12 +266,10 @@ function agentTimeout(): Option {
   )
 }
 
-function concurrency(): Option {
-  return new Option('--concurrency <n>', "files copied at once; default: the agent's configuration").argParser(
-    (text) => {
-      const count = Number(text)
-      if (Number.isInteger(count) && count >= 1 && count <= 64) return count
-      throw new InvalidArgumentError('It is a whole number from 1 to 64.')
-    },
-  )
+function concurrency(description = "threads at once; default: the agent's configuration"): Option {
+  return new Option('--concurrency <n>', description).argParser((text) => {
+    const count = Number(text)
+    if (Number.isInteger(count) && count >= 1 && count <= 64) return count
+    throw new InvalidArgumentError('It is a whole number from 1 to 64.')
+  })
 }

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/client'
 import { ERROR_TYPES, type ErrorType, messageOf } from '../model/errors.ts'
 import { type ReturnedBy, STEP_TITLES, type StepName } from '../model/runs.ts'
+import { isVerifyResult, type VerifyResult } from '../model/verification.ts'
 
 /** Why a run did not succeed: one of the foreseen failures, what somebody did to it, or `Error` for what nobody foresaw. */
 export type RunFailureType = ErrorType | 'Cancelled' | 'Terminated' | 'TimedOut' | 'Error'
@@ -25,6 +26,8 @@ export class RunFailed extends Error {
   readonly returnedBy: ReturnedBy | undefined
   /** Messages of failures that came on top, while the tablet was returned to service. */
   readonly suppressed: readonly string[]
+  /** What a verification found, damage and all. */
+  readonly verification: VerifyResult | undefined
 
   constructor(run: { readonly workflowId: string; readonly runId: string }, cause: WorkflowFailedError) {
     const failure = decisiveCause(cause)
@@ -37,6 +40,7 @@ export class RunFailed extends Error {
     this.step = details.step
     this.returnedBy = details.returnedBy
     this.suppressed = details.suppressed
+    this.verification = details.verification
   }
 
   /** The failure that `error` tells of, or undefined when it is no end of a workflow. */
@@ -50,6 +54,7 @@ interface FailureDetails {
   readonly step: StepName | undefined
   readonly returnedBy: ReturnedBy | undefined
   readonly suppressed: readonly string[]
+  readonly verification: VerifyResult | undefined
 }
 
 const RETURNED_BY: ReadonlySet<string> = new Set<ReturnedBy>(['workflow', 'reconciler', 'person', 'nobody'])
@@ -79,12 +84,13 @@ function detailsOf(failure: Error): FailureDetails {
   const given: unknown =
     failure instanceof ApplicationFailure || failure instanceof CancelledFailure ? failure.details?.[0] : null
   const details: Readonly<Record<string, unknown>> = isRecord(given) ? given : {}
-  const { hint, step, returnedBy, suppressed } = details
+  const { hint, step, returnedBy, suppressed, verification } = details
   return {
     hint: typeof hint === 'string' ? hint : undefined,
     step: isStep(step) ? step : undefined,
     returnedBy: isReturnedBy(returnedBy) ? returnedBy : undefined,
     suppressed: Array.isArray(suppressed) ? suppressed.map(String) : [],
+    verification: isVerifyResult(verification) ? verification : undefined,
   }
 }
 

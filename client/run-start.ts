@@ -7,10 +7,12 @@ import {
   type RunInput,
   type RunKind,
 } from '../model/runs.ts'
+import type { ShardName } from '../model/shard-name.ts'
+import type { VerifyInput } from '../model/verification.ts'
 import { type RunSubject, SUBJECT_MEMO } from './run-status.ts'
 import { attributesOf, type SearchAttributeName } from './search-attributes.ts'
 
-/** The input of each kind of run. */
+/** The input of each kind of run over a tablet. */
 export interface RunInputs {
   readonly backup: BackupInput
   readonly restore: RestoreInput
@@ -20,7 +22,7 @@ export interface RunInputs {
 /** What a run is started with, besides its id: the same for a start by hand and by a schedule. */
 export interface RunStart {
   readonly taskQueue: string
-  readonly memo: Readonly<Record<string, RunSubject>>
+  readonly memo: Readonly<Record<string, RunSubject | { readonly shard: ShardName }>>
   readonly staticSummary: string
   readonly staticDetails: string
   readonly typedSearchAttributes: SearchAttributePair[]
@@ -34,7 +36,16 @@ export function runIdPrefix(kind: RunKind, { shard, tablet }: RunSubject): strin
 /** The id of a run that starts at `now`: with its time, but for a bootstrap, of which a tablet has one at a time. */
 export function runIdOf(kind: RunKind, subject: RunSubject, now: Date): string {
   const prefix = runIdPrefix(kind, subject)
-  return kind === 'bootstrap' ? prefix : `${prefix}/${now.toISOString().slice(0, 19)}Z`
+  return kind === 'bootstrap' ? prefix : `${prefix}/${secondOf(now)}`
+}
+
+/** The id of a verification that starts at `now`. */
+export function verificationIdOf({ shard }: VerifyInput, now: Date): string {
+  return `verifyBackup/${shard}/${secondOf(now)}`
+}
+
+function secondOf(time: Date): string {
+  return `${time.toISOString().slice(0, 19)}Z`
 }
 
 /** How a run presents itself in Temporal's UI and lists. */
@@ -63,14 +74,35 @@ const PURPOSE: Readonly<Record<RunKind, string>> = {
 
 function detailsOf(kind: RunKind, input: RunInput): string {
   const { shard, tablet, ...rest } = input
-  const settings = Object.entries(rest).filter(([, value]) => value !== undefined)
   return [
     PURPOSE[kind],
     '',
     `- tablet: **${tablet}**`,
     `- shard: **${shard}**`,
-    ...settings.map(([key, value]) => `- ${key}: ${String(value)}`),
+    ...settingsOf(rest),
     '',
     'To stop it, *cancel* it: the tablet is put back into service first.',
   ].join('\n')
+}
+
+/** The same for a verification, which is about a backup and no tablet. */
+export function describeVerification(input: VerifyInput, registered: ReadonlySet<SearchAttributeName>): RunStart {
+  const { shard, backup, ...rest } = input
+  return {
+    taskQueue: CONTROL_QUEUE,
+    memo: { [SUBJECT_MEMO]: { shard } },
+    staticSummary: `verifyBackup **${backup ?? 'latest'}** of ${shard}`,
+    staticDetails: [
+      'Reads a backup from storage in full and checks all of it. Changes nothing.',
+      '',
+      `- backup: **${backup ?? 'the latest'}**`,
+      `- shard: **${shard}**`,
+      ...settingsOf(rest),
+    ].join('\n'),
+    typedSearchAttributes: attributesOf('verifyBackup', { shard }, backup, registered),
+  }
+}
+
+function settingsOf(settings: object): string[] {
+  return Object.entries(settings).flatMap(([key, value]) => (value === undefined ? [] : [`- ${key}: ${String(value)}`]))
 }

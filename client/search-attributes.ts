@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client'
 import { defineSearchAttributeKey, type SearchAttributePair, SearchAttributeType } from '@temporalio/common'
-import { type RunKind, SEARCH_ATTRIBUTES } from '../model/runs.ts'
+import { SEARCH_ATTRIBUTES, type WorkflowKind } from '../model/runs.ts'
 import type { RunSubject } from './run-status.ts'
 
 export type SearchAttributeName = (typeof SEARCH_ATTRIBUTES)[number]
@@ -25,8 +25,8 @@ export async function registeredAttributes(client: Client): Promise<ReadonlySet<
 
 /** The attributes of a run, without those that are not registered. */
 export function attributesOf(
-  kind: RunKind,
-  subject: RunSubject,
+  kind: WorkflowKind,
+  subject: Partial<RunSubject>,
   backup: string | undefined,
   registered: ReadonlySet<SearchAttributeName>,
 ): SearchAttributePair[] {

@@ -15,7 +15,9 @@ import {
   type RestoreInput,
   type RestoreResult,
   type RunKind,
+  type WorkflowKind,
 } from '../model/runs.ts'
+import type { VerifyInput, VerifyResult } from '../model/verification.ts'
 import { answerWithin } from './answer.ts'
 import {
   type ConnectOptions,
@@ -26,7 +28,14 @@ import {
 } from './connection.ts'
 import { type Poller, readPollers } from './pollers.ts'
 import { RunHandle } from './run-handle.ts'
-import { describeStart, type RunInputs, runIdOf } from './run-start.ts'
+import {
+  describeStart,
+  describeVerification,
+  type RunInputs,
+  type RunStart,
+  runIdOf,
+  verificationIdOf,
+} from './run-start.ts'
 import type { RunSubject } from './run-status.ts'
 import { Schedules } from './schedules.ts'
 import { registeredAttributes, type SearchAttributeName } from './search-attributes.ts'
@@ -47,9 +56,11 @@ export type {
   RunProgress,
   StepName,
   Warning,
+  WorkflowKind,
 } from '../model/runs.ts'
 export { STEP_TITLES } from '../model/runs.ts'
 export { parseShardName, type ShardName } from '../model/shard-name.ts'
+export type { DamagedObject, DamagedPage, Verification, VerifyInput, VerifyResult } from '../model/verification.ts'
 export { loadConfiguration } from './configuration.ts'
 export { type ConnectOptions, TemporalUnavailable } from './connection.ts'
 export { RunFailed } from './run-failure.ts'
@@ -63,13 +74,16 @@ export interface RunResults {
   readonly backup: BackupResult
   readonly restore: RestoreResult
   readonly bootstrap: RestoreResult
+  readonly verifyBackup: VerifyResult
 }
+
+export type AnyResult = RunResults[WorkflowKind]
 
 /** An open run, as lists show it. */
 export interface OpenRun {
   readonly workflowId: string
   readonly runId: string
-  readonly kind: RunKind
+  readonly kind: WorkflowKind
   readonly startedAt: Date
 }
 
@@ -137,8 +151,21 @@ export class Tabletkeeper implements AsyncDisposable {
     return this.#start('bootstrap', input)
   }
 
-  /** A run that was started by anybody; nothing is asked of Temporal yet. */
-  handle(workflowId: string, runId?: string): RunHandle<BackupResult | RestoreResult> {
+  /**
+   * Starts to read a backup in full; control does it, no tablet is touched. The run fails with `CorruptBackup` when anything is damaged,
+   * and says what: `RunFailed.verification`.
+   * @throws TabletBusy when one was started for this shard in the same second; TemporalUnavailable
+   */
+  async verify(input: VerifyInput): Promise<RunHandle<VerifyResult>> {
+    const start = describeVerification(input, await this.searchAttributes())
+    return this.#begin('verifyBackup', verificationIdOf(input, new Date()), input, start, input.shard)
+  }
+
+  /** A run that was started by anybody: the caller knows what it returns. Nothing is asked of Temporal yet. */
+  handle<Result extends AnyResult = BackupResult | RestoreResult>(
+    workflowId: string,
+    runId?: string,
+  ): RunHandle<Result> {
     return new RunHandle(this.#client, this.temporal, workflowId, runId)
   }
 
@@ -147,11 +174,11 @@ export class Tabletkeeper implements AsyncDisposable {
    * @throws TemporalUnavailable
    */
   async runs(): Promise<OpenRun[]> {
-    const query = `TaskQueue = '${CONTROL_QUEUE}' AND ExecutionStatus = 'Running' AND WorkflowType IN ('backup', 'restore', 'bootstrap')`
+    const query = `TaskQueue = '${CONTROL_QUEUE}' AND ExecutionStatus = 'Running' AND WorkflowType IN ('backup', 'restore', 'bootstrap', 'verifyBackup')`
     return this.#call(async () => {
       const open: OpenRun[] = []
       for await (const { workflowId, runId, type, startTime } of this.#client.workflow.list({ query })) {
-        if (isRunKind(type)) open.push({ workflowId, runId, kind: type, startedAt: startTime })
+        if (isWorkflowKind(type)) open.push({ workflowId, runId, kind: type, startedAt: startTime })
       }
       return open.sort((a, b) => a.startedAt.getTime() - b.startedAt.getTime())
     })
@@ -196,10 +223,21 @@ export class Tabletkeeper implements AsyncDisposable {
   }
 
   async #start<Kind extends RunKind>(kind: Kind, input: RunInputs[Kind]): Promise<RunHandle<RunResults[Kind]>> {
-    const workflowId = runIdOf(kind, input, new Date())
+    const start = describeStart(kind, input, await this.searchAttributes())
+    return this.#begin(kind, runIdOf(kind, input, new Date()), input, start, input.tablet)
+  }
+
+  /** @param holds what only one run of this id at a time is about */
+  async #begin<Kind extends WorkflowKind>(
+    kind: Kind,
+    workflowId: string,
+    input: object,
+    start: RunStart,
+    holds: string,
+  ): Promise<RunHandle<RunResults[Kind]>> {
     try {
       const started = await this.#client.workflow.start(kind, {
-        ...describeStart(kind, input, await this.searchAttributes()),
+        ...start,
         workflowId,
         args: [input],
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
@@ -208,7 +246,7 @@ export class Tabletkeeper implements AsyncDisposable {
       return new RunHandle(this.#client, this.temporal, workflowId, started.firstExecutionRunId)
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError) {
-        throw new TabletkeeperError('TabletBusy', `${input.tablet} is held by ${workflowId}, which is open already`, {
+        throw new TabletkeeperError('TabletBusy', `${holds} is held by ${workflowId}, which is open already`, {
           cause: error,
           hint: `tabletkeeper status ${workflowId}`,
         })
@@ -240,6 +278,6 @@ export class Tabletkeeper implements AsyncDisposable {
   }
 }
 
-function isRunKind(type: string): type is RunKind {
-  return type === 'backup' || type === 'restore' || type === 'bootstrap'
+function isWorkflowKind(type: string): type is WorkflowKind {
+  return type === 'backup' || type === 'restore' || type === 'bootstrap' || type === 'verifyBackup'
 }

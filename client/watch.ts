@@ -1,10 +1,10 @@
-import type { BackupResult, RestoreResult } from '../model/runs.ts'
 import type { CommandContext } from './commands/command.ts'
 import { EXIT } from './output/failure.ts'
 import { jsonDocument } from './output/json.ts'
 import { renderOutcome, renderWarnings } from './output/outcome.ts'
 import { RunDisplay } from './output/run-view.ts'
 import type { RunHandle } from './run-handle.ts'
+import type { AnyResult } from './tabletkeeper.ts'
 
 /** The reason with which watching is aborted when the person presses Ctrl-C. */
 const DETACHED = Symbol('detached')
@@ -17,7 +17,7 @@ const DETACHED = Symbol('detached')
 export async function watchRun(
   { terminal, json }: CommandContext,
   kind: string,
-  run: RunHandle<BackupResult | RestoreResult>,
+  run: RunHandle<AnyResult>,
 ): Promise<number> {
   const display = new RunDisplay(terminal)
   const watching = new AbortController()

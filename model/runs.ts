@@ -4,8 +4,11 @@ import type { ErrorType } from './errors.ts'
 import type { ShardName } from './shard-name.ts'
 import type { ReplicaType, ServiceType } from './tablet-type.ts'
 
-/** Kinds of workflow; also the names under which Temporal knows them. */
+/** Kinds of workflow over a tablet; also the names under which Temporal knows them. */
 export type RunKind = 'backup' | 'restore' | 'bootstrap'
+
+/** All kinds of workflow that people watch: a verification needs no tablet. */
+export type WorkflowKind = RunKind | 'verifyBackup'
 
 /** The queue of workflows and of activities that need only storage. */
 export const CONTROL_QUEUE = 'tabletkeeper'
@@ -125,6 +128,7 @@ export const STEP_TITLES = {
   initializeTablet: 'initialized empty',
   dropReplaced: 'old data dropped',
   releaseTablet: 'released',
+  verifyObjects: 'objects verified',
   returnToService: 'back in service',
   discardBackup: 'incomplete backup removed',
 } as const
@@ -162,9 +166,10 @@ export interface Progress {
 
 /** Answer of the query `progress`: what the run did, does, and waits for. */
 export interface RunProgress {
-  readonly kind: RunKind
+  readonly kind: WorkflowKind
   readonly shard: ShardName
-  readonly tablet: TabletAlias
+  /** Null for a verification. */
+  readonly tablet: TabletAlias | null
   readonly backup: BackupName | null
   readonly done: readonly { readonly step: StepName; readonly seconds: number; readonly detail: string }[]
   readonly current: { readonly step: StepName; readonly since: string } | null

@@ -67,6 +67,17 @@ export class DamagedBackup extends TabletkeeperError {
   }
 }
 
+/** Whether a value that came from elsewhere, such as the details of a failure, is the result of a verification. */
+export function isVerifyResult(value: unknown): value is VerifyResult {
+  if (typeof value !== 'object' || value === null) return false
+  const found: ReadonlyMap<string, unknown> = new Map(Object.entries(value))
+  const counts = ['files', 'dataBytes', 'storedBytes', 'damagedObjects', 'damagedPages', 'seconds']
+  const lists = ['firstDamagedObjects', 'firstDamagedPages', 'warnings']
+  return (
+    counts.every((key) => typeof found.get(key) === 'number') && lists.every((key) => Array.isArray(found.get(key)))
+  )
+}
+
 /** Whether everything is as it was stored, and no page is damaged. */
 export function isSound({ damagedObjects, damagedPages }: Verification): boolean {
   return damagedObjects === 0 && damagedPages === 0

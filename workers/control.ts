@@ -1,6 +1,7 @@
 import { Worker } from '@temporalio/worker'
 import type { Logger } from 'pino'
 import { controlActivities } from '../activities/catalogue.ts'
+import { verifyActivities } from '../activities/verify.ts'
 import type { Config } from '../model/config.ts'
 import { CONTROL_QUEUE } from '../model/runs.ts'
 import { openStore } from '../storage/kinds.ts'
@@ -37,8 +38,10 @@ export async function runControl({ config, signal, log, onReady }: ControlOption
     namespace,
     taskQueue: CONTROL_QUEUE,
     ...workflowCode,
-    activities: { ...controlActivities(store, log) },
+    activities: { ...controlActivities(store, log), ...verifyActivities(store, config, { log }) },
     workflowFailureErrorTypes: FAIL_INSTEAD_OF_BLOCKING,
+    // Progress is seen from outside as it is, and a verification hears within a second that it was cancelled.
+    maxHeartbeatThrottleInterval: '1s',
     shutdownGraceTime: '10s',
   })
   signal.addEventListener('abort', () => worker.shutdown(), { once: true })

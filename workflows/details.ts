@@ -1,7 +1,8 @@
 import type { BackupPlan, CopySummary, FoundBackup, Rejoined } from '../activities/contract.ts'
 import type { TabletAlias } from '../model/alias.ts'
 import type { Warning } from '../model/runs.ts'
-import { formatBytes } from '../model/units.ts'
+import { formatAmounts, formatBytes } from '../model/units.ts'
+import type { Verification } from '../model/verification.ts'
 
 /** What came of a step, in the few words that fit on its line. */
 export const planDetail = (plan: BackupPlan): string =>
@@ -38,3 +39,6 @@ export const rejoinDetail = (back: Rejoined): string =>
 export const foundDetail = (backup: FoundBackup): string => (backup.found ? backup.backup : 'none: starts empty')
 
 export const downloadDetail = (files: { readonly dataBytes: number }): string => formatBytes(files.dataBytes)
+
+export const verifyDetail = (found: Verification): string =>
+  `${found.files} files, ${formatAmounts([found.storedBytes, found.dataBytes], ' → ')}`

@@ -2,6 +2,7 @@ import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } f
 import type { TabletAlias } from '../model/alias.ts'
 import { ERROR_TYPES, type ErrorType } from '../model/errors.ts'
 import type { ReturnedBy, StepName } from '../model/runs.ts'
+import { DamagedBackup, isVerifyResult, type VerifyResult } from '../model/verification.ts'
 
 /** What the failure of a run says beside its message: `details[0]` of the ApplicationFailure. */
 export interface FailureDetails {
@@ -10,6 +11,8 @@ export interface FailureDetails {
   readonly returnedBy: ReturnedBy
   /** What failed after the cause. */
   readonly suppressed: readonly string[]
+  /** What a verification found that is damaged. */
+  readonly verification?: VerifyResult
 }
 
 /** The cause of a failed step, without Temporal's wrapping. */
@@ -17,10 +20,17 @@ export interface Cause {
   readonly type: ErrorType | 'Error'
   readonly message: string
   readonly hint?: string
+  readonly verification?: VerifyResult
 }
 
-/** Reads the cause out of whatever an activity call threw. */
-export function causeOf(error: unknown, tablet: TabletAlias): Cause {
+/** Damage that a verification found, as its run fails with it. */
+export function damageFailure(verification: VerifyResult): ApplicationFailure {
+  const { type, message, hint } = new DamagedBackup(verification)
+  return ApplicationFailure.nonRetryable(message, type, { hint, verification })
+}
+
+/** Reads the cause out of whatever an activity call threw; without a tablet it was control that was called. */
+export function causeOf(error: unknown, tablet: TabletAlias | null): Cause {
   const inner = error instanceof ActivityFailure ? error.cause : error
   if (inner instanceof TimeoutFailure && inner.timeoutType === 'SCHEDULE_TO_START') {
     return {
@@ -32,13 +42,13 @@ export function causeOf(error: unknown, tablet: TabletAlias): Cause {
   if (inner instanceof TimeoutFailure) {
     return {
       type: 'NoAgent',
-      message: `the agent of ${tablet} died or froze in mid-step (${inner.timeoutType} timeout)`,
+      message: `${tablet === null ? 'tabletkeeper control' : `the agent of ${tablet}`} died or froze in mid-step (${inner.timeoutType} timeout)`,
     }
   }
   if (inner instanceof ApplicationFailure) {
     const [details] = inner.details ?? []
     const type = ERROR_TYPES.find((known) => known === inner.type) ?? 'Error'
-    return { type, message: inner.message, ...(hasHint(details) ? { hint: details.hint } : {}) }
+    return { type, message: inner.message, ...hintIn(details), ...verificationIn(details) }
   }
   return { type: 'Error', message: inner instanceof Error ? inner.message : String(inner) }
 }
@@ -54,7 +64,7 @@ export function runFailure(error: unknown, cause: Cause, details: FailureDetails
     message: cause.message,
     type: cause.type,
     nonRetryable: true,
-    details: [details],
+    details: [{ ...details, ...verificationIn(cause) }],
     ...(error instanceof Error ? { cause: error } : {}),
   })
 }
@@ -67,6 +77,12 @@ export function withNothingChanged(cause: Cause): Cause {
 
 const NOTHING = 'Nothing was changed.'
 
-function hasHint(details: unknown): details is { readonly hint: string } {
-  return typeof details === 'object' && details !== null && 'hint' in details && typeof details.hint === 'string'
+function hintIn(details: unknown): { readonly hint?: string } {
+  if (typeof details !== 'object' || details === null || !('hint' in details)) return {}
+  return typeof details.hint === 'string' ? { hint: details.hint } : {}
+}
+
+function verificationIn(details: unknown): Pick<FailureDetails, 'verification'> {
+  if (typeof details !== 'object' || details === null || !('verification' in details)) return {}
+  return isVerifyResult(details.verification) ? { verification: details.verification } : {}
 }

@@ -4,6 +4,7 @@ import { TabletkeeperError } from '../model/errors.ts'
 import type { BackupInput, BootstrapInput, RestoreInput, RunInput } from '../model/runs.ts'
 import { parseShardName } from '../model/shard-name.ts'
 import { parseDuration } from '../model/units.ts'
+import type { VerifyInput } from '../model/verification.ts'
 
 /** Inputs come from anybody who may start workflows (`temporal workflow start`): they are parsed before anything else happens. */
 type Parsed<Input extends RunInput> = Input & { readonly agentTimeout: string }
@@ -12,10 +13,7 @@ const COMMON = ['shard', 'tablet', 'agentTimeout']
 
 /** @throws InvalidInput */
 export function parseRunInput<Input extends RunInput>(given: Input, known: readonly string[] = COMMON): Parsed<Input> {
-  if (typeof given !== 'object' || given === null)
-    throw invalid('the input', given, 'a JSON object with shard and tablet')
-  const unknown = Object.keys(given).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw invalid('the key', unknown, `one of ${known.join(', ')}`)
+  assertKeys(given, known)
   const agentTimeout = given.agentTimeout ?? '1m'
   parseDuration(agentTimeout)
   return { ...given, shard: parseShardName(given.shard), tablet: parseAlias(given.tablet), agentTimeout }
@@ -48,6 +46,21 @@ export function parseBootstrapInput(given: BootstrapInput): Parsed<BootstrapInpu
   if (input.type !== undefined && input.type !== 'REPLICA' && input.type !== 'RDONLY')
     throw invalid('type', input.type, 'REPLICA or RDONLY')
   return input
+}
+
+/** @throws InvalidInput */
+export function parseVerifyInput(given: VerifyInput): VerifyInput {
+  assertKeys(given, ['shard', 'backup', 'concurrency'])
+  assertConcurrency(given.concurrency)
+  const backup = given.backup === undefined ? {} : { backup: parseBackupName(given.backup).name }
+  return { ...given, shard: parseShardName(given.shard), ...backup }
+}
+
+function assertKeys(given: object, known: readonly string[]): void {
+  if (typeof given !== 'object' || given === null)
+    throw invalid('the input', given, `a JSON object with ${known.slice(0, 2).join(' and ')}`)
+  const unknown = Object.keys(given).find((key) => !known.includes(key))
+  if (unknown !== undefined) throw invalid('the key', unknown, `one of ${known.join(', ')}`)
 }
 
 function assertConcurrency(value: unknown): void {

@@ -1,5 +1,5 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
-import type { ControlActivities, TabletActivities } from '../activities/contract.ts'
+import type { ControlActivities, TabletActivities, VerifyActivities } from '../activities/contract.ts'
 import type { TabletAlias } from '../model/alias.ts'
 import { agentQueue, CONTROL_QUEUE } from '../model/runs.ts'
 
@@ -55,6 +55,18 @@ export function onControl() {
     heartbeatTimeout: HEARTBEAT,
     startToCloseTimeout: '1h',
     retry: { maximumAttempts: 6, initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '60s' },
+  })
+}
+
+/** Reading backups takes as long as they are large; storage that is away is waited for, about a quarter of an hour. */
+export function onStorage() {
+  return proxyActivities<VerifyActivities>({
+    taskQueue: CONTROL_QUEUE,
+    heartbeatTimeout: HEARTBEAT,
+    startToCloseTimeout: ATTEMPT,
+    // There is nothing to undo: a run that is cancelled ends at once, and its reading soon after.
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    retry: { maximumAttempts: 20, initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '60s' },
   })
 }
 

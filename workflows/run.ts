@@ -11,14 +11,7 @@ import {
 import type { TokenInput } from '../activities/contract.ts'
 import type { BackupName } from '../model/backup-name.ts'
 import { formatReport, type ProgressReport, parseProgressReport } from '../model/progress-report.ts'
-import {
-  type ReturnedBy,
-  type RunInput,
-  type RunKind,
-  type RunProgress,
-  type StepName,
-  stepTitle,
-} from '../model/runs.ts'
+import { type ReturnedBy, type RunProgress, type StepName, stepTitle, type WorkflowKind } from '../model/runs.ts'
 import { formatDuration } from '../model/units.ts'
 import { type Cause, causeOf, hintOf, runFailure, withNothingChanged } from './failure.ts'
 import type { TabletAgent } from './options.ts'
@@ -27,7 +20,7 @@ import { abandonSignal, contentOf, progressSignal } from './signals.ts'
 /** What the run did, does and waits for. */
 export const progressQuery = defineQuery<RunProgress>('progress')
 
-/** One run over one tablet: its steps as people see them, its first failure, and its way back. */
+/** One run, over one tablet as a rule: its steps as people see them, its first failure, and its way back. */
 export class Run {
   readonly #progress: { -readonly [K in keyof RunProgress]: RunProgress[K] }
   readonly #done: { step: StepName; seconds: number; detail: string }[] = []
@@ -42,7 +35,7 @@ export class Run {
   #outSince: number | undefined
   #outSeconds = 0
 
-  constructor(kind: RunKind, input: RunInput, backup: BackupName | null) {
+  constructor(kind: WorkflowKind, input: Pick<RunProgress, 'shard' | 'tablet'>, backup: BackupName | null) {
     this.#progress = {
       kind,
       shard: input.shard,
@@ -101,9 +94,11 @@ export class Run {
    * happens to the run meanwhile: taking counts as done even when it failed, since it may have happened.
    */
   async holding<T>(agent: TabletAgent, steps: (claim: TokenInput) => Promise<T>): Promise<T> {
+    const { kind } = this.#progress
+    if (kind === 'verifyBackup') throw new Error('a verification takes no tablet')
     let token: TokenInput | undefined
     try {
-      token = await this.step('takeTablet', () => agent.steps.takeTablet({ kind: this.#progress.kind }))
+      token = await this.step('takeTablet', () => agent.steps.takeTablet({ kind }))
       // A step that nothing cancels, such as those after a copy, would wait for a lost host for ever.
       return await Promise.race([steps(token), this.#whenAbandoned()])
     } finally {
@@ -133,11 +128,12 @@ export class Run {
   /** What the run throws at its end: the first thing that failed, who returned the tablet, and what failed later. */
   failure(error: unknown): unknown {
     const found = this.#first?.cause ?? causeOf(error, this.#progress.tablet)
-    const cause = this.began('takeTablet') ? found : withNothingChanged(found)
+    const { tablet } = this.#progress
+    const cause = this.began('takeTablet') || tablet === null ? found : withNothingChanged(found)
     if (this.#abandoned) {
       return runFailure(
         undefined,
-        { type: 'NoAgent', message: `abandoned: the host of ${this.#progress.tablet} is lost` },
+        { type: 'NoAgent', message: tablet === null ? 'abandoned' : `abandoned: the host of ${tablet} is lost` },
         {
           step: this.#first?.step ?? null,
           returnedBy: 'nobody',
@@ -213,8 +209,8 @@ export class Run {
       const { step, message } = this.#progress.failure
       lines.push(`- ✗ ${step === null ? '' : stepTitle(step, this.#progress.kind)}: ${message}`)
     }
-    setCurrentDetails(
-      [`${this.#progress.tablet} of ${this.#progress.shard}, run ${workflowInfo().runId}`, '', ...lines].join('\n'),
-    )
+    const { tablet, shard, backup } = this.#progress
+    const subject = tablet ?? backup ?? 'the latest backup'
+    setCurrentDetails([`${subject} of ${shard}, run ${workflowInfo().runId}`, '', ...lines].join('\n'))
   }
 }

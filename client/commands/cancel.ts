@@ -1,6 +1,6 @@
 import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
-import { RunFailed, Tabletkeeper } from '../tabletkeeper.ts'
+import { type AnyResult, RunFailed, Tabletkeeper } from '../tabletkeeper.ts'
 import { watchRun } from '../watch.ts'
 import type { CommandContext } from './command.ts'
 
@@ -19,9 +19,9 @@ export async function cancel(context: CommandContext, workflowId: string, { deta
     terminal.data(json ? jsonDocument({ kind, workflowId, runId, outcome: 'cancelling' }) : `cancelling  ${workflowId}`)
     return EXIT.done
   }
-  terminal.note('cancel requested: the tablet is put back into service first.')
+  if (kind !== 'verifyBackup') terminal.note('cancel requested: the tablet is put back into service first.')
   try {
-    return await watchRun(context, kind, keeper.handle(workflowId, runId))
+    return await watchRun(context, kind, keeper.handle<AnyResult>(workflowId, runId))
   } catch (error) {
     if (!(error instanceof RunFailed) || error.type !== 'Cancelled') throw error
     terminal.data(json ? jsonDocument({ kind, workflowId, runId, outcome: 'cancelled' }) : `cancelled  ${workflowId}`)

@@ -9,14 +9,14 @@ import {
   runNotes,
   runRow,
   type ShownRun,
-  tabletOf,
+  subjectOf,
 } from '../output/open-runs.ts'
 import { renderOutcome, renderWarnings } from '../output/outcome.ts'
 import { renderCurrent } from '../output/progress.ts'
 import { renderStep, shownSteps } from '../output/steps.ts'
 import { renderTable } from '../output/table.ts'
 import { waitingOf } from '../output/waiting.ts'
-import { type BackupResult, type RestoreResult, RunFailed, type RunHandle, Tabletkeeper } from '../tabletkeeper.ts'
+import { type AnyResult, RunFailed, type RunHandle, Tabletkeeper } from '../tabletkeeper.ts'
 import { watchRun } from '../watch.ts'
 import type { CommandContext } from './command.ts'
 
@@ -32,7 +32,7 @@ export async function status(
 ): Promise<number> {
   await using keeper = await Tabletkeeper.connect()
   if (workflowId === undefined) return await showOpenRuns(context, keeper)
-  const run = keeper.handle(workflowId)
+  const run = keeper.handle<AnyResult>(workflowId)
   return follow ? await watchRun(context, (await run.status()).kind, run) : await showRun(context, run)
 }
 
@@ -70,10 +70,12 @@ async function lookAt(keeper: Tabletkeeper, run: RunHandle<unknown>): Promise<Sh
   try {
     const view = await run.view()
     if (view.status === undefined) return undefined
-    const subject = view.progress ?? view.status.subject
+    const { shard, tablet = null } = view.progress ?? view.status.subject ?? {}
     // An agent that the run waits for would not answer this either.
-    const isAnswering = subject !== undefined && waitingOf(view) === undefined
-    const report = isAnswering ? await keeper.inspect(subject, { timeout: 2 }).catch(() => undefined) : undefined
+    const isAnswering = shard !== undefined && tablet !== null && waitingOf(view) === undefined
+    const report = isAnswering
+      ? await keeper.inspect({ shard, tablet }, { timeout: 2 }).catch(() => undefined)
+      : undefined
     return { status: view.status, view, report }
   } catch (error) {
     if (isError(error, 'NotFound')) return undefined
@@ -81,10 +83,7 @@ async function lookAt(keeper: Tabletkeeper, run: RunHandle<unknown>): Promise<Sh
   }
 }
 
-async function showRun(
-  { terminal, json }: CommandContext,
-  run: RunHandle<BackupResult | RestoreResult>,
-): Promise<number> {
+async function showRun({ terminal, json }: CommandContext, run: RunHandle<AnyResult>): Promise<number> {
   const view = await run.view()
   const status = view.status ?? (await run.status())
   const outcome = status.closedAt === undefined ? undefined : await outcomeOf(run)
@@ -99,7 +98,7 @@ async function showRun(
   const { paint } = terminal
   const took = status.closedAt === undefined ? '' : ` after ${formatElapsed(status.startedAt, status.closedAt)}`
   const times = `${status.state}${took}, started ${formatTime(status.startedAt)}`
-  terminal.data(paint.strong(`${status.kind} of ${tabletOf({ status, view })}, ${times}`))
+  terminal.data(paint.strong(`${status.kind} of ${subjectOf({ status, view })}, ${times}`))
   for (const step of view.progress === undefined ? [] : shownSteps(view.progress))
     terminal.data(renderStep(step, paint))
   const current = outcome === undefined ? renderCurrent(view) : undefined
@@ -113,11 +112,11 @@ async function showRun(
 }
 
 interface Outcome {
-  readonly result?: BackupResult | RestoreResult
+  readonly result?: AnyResult
   readonly failure?: RunFailed
 }
 
-async function outcomeOf(run: RunHandle<BackupResult | RestoreResult>): Promise<Outcome> {
+async function outcomeOf(run: RunHandle<AnyResult>): Promise<Outcome> {
   try {
     return { result: await run.result() }
   } catch (error) {

@@ -1,5 +1,6 @@
 import { type ErrorType, EXIT_CODES, isError, messageOf } from '../../model/errors.ts'
 import { type ReturnedBy, STEP_TITLES, type StepName } from '../../model/runs.ts'
+import { DamagedBackup, type VerifyResult } from '../../model/verification.ts'
 import type { Paint } from './terminal.ts'
 
 /** A failure as the command line shows it. */
@@ -12,6 +13,8 @@ export interface ShownFailure {
   readonly step: StepName | undefined
   readonly returnedBy: ReturnedBy | undefined
   readonly suppressed: readonly string[]
+  /** What a verification found, damage and all. */
+  readonly verification: VerifyResult | undefined
   /** Where in the code it happened, for what nobody foresaw. */
   readonly trace: readonly string[]
 }
@@ -36,6 +39,7 @@ interface RunEnd {
   readonly step: StepName | undefined
   readonly returnedBy: ReturnedBy | undefined
   readonly suppressed: readonly string[]
+  readonly verification: VerifyResult | undefined
 }
 
 /** Reads anything that a command threw. */
@@ -47,13 +51,18 @@ export function describeFailure(error: unknown): ShownFailure {
     step: undefined,
     returnedBy: undefined,
     suppressed: [],
+    verification: undefined,
     trace: [],
   }
   if (isRunEnd(error)) {
-    const { workflowId, type, hint, step, returnedBy, suppressed } = error
-    return { type, message, exitCode: exitCodeOf(type), workflowId, hint, step, returnedBy, suppressed, trace: [] }
+    const { workflowId, type, hint, step, returnedBy, suppressed, verification } = error
+    const told = { workflowId, hint, step, returnedBy, suppressed, verification }
+    return { ...bare, ...told, type, message, exitCode: exitCodeOf(type) }
   }
-  if (isError(error)) return { ...bare, type: error.type, message, hint: error.hint, exitCode: EXIT_CODES[error.type] }
+  if (isError(error)) {
+    const verification = error instanceof DamagedBackup ? error.verification : undefined
+    return { ...bare, type: error.type, message, hint: error.hint, exitCode: EXIT_CODES[error.type], verification }
+  }
   if (isTemporalUnavailable(error)) {
     return { ...bare, type: error.name, message, hint: error.hint, exitCode: EXIT.tryLater }
   }

@@ -31,7 +31,7 @@ export function runRow(run: ShownRun): string[] {
   const step =
     current === undefined ? '-' : `${current.title}${progress === undefined ? '' : ` ${renderPercent(progress)}`}`
   return [
-    tabletOf(run),
+    subjectOf(run),
     status.kind,
     step,
     formatElapsed(current?.since ?? status.startedAt, view.at),
@@ -57,9 +57,9 @@ export function runNotes({ status, view }: Pick<ShownRun, 'status' | 'view'>): s
   return [`  ${parts.join(' ')}`]
 }
 
-/** The run's tablet; its own id where neither control nor the memo names it. */
-export function tabletOf({ status, view }: Pick<ShownRun, 'status' | 'view'>): string {
-  return view.progress?.tablet ?? status.subject?.tablet ?? status.workflowId
+/** What the run is about: a tablet, or of a verification the shard; its own id where neither control nor the memo tells. */
+export function subjectOf({ status, view }: Pick<ShownRun, 'status' | 'view'>): string {
+  return view.progress?.tablet ?? view.progress?.shard ?? status.subject?.tablet ?? status.workflowId
 }
 
 /** The run as `--json` shows it. */

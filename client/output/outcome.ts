@@ -1,12 +1,13 @@
 import type { BackupResult, RestoreResult, Warning } from '../../model/runs.ts'
 import { formatAmounts, formatBytes, formatDuration } from '../../model/units.ts'
+import type { VerifyResult } from '../../model/verification.ts'
 import { formatLag } from './clock.ts'
 import { counted } from './count.ts'
 import type { Paint } from './terminal.ts'
 
 /** `done  2026-11-24.023004.zone1-0000000101  41.2 → 13.8 GiB, 1m58s, out of service 19.9s, 214 files` */
-export function renderOutcome(result: BackupResult | RestoreResult, paint: Paint): string {
-  return `${paint.good('done')}  ${isBackup(result) ? backupOutcome(result) : restoreOutcome(result)}`
+export function renderOutcome(result: BackupResult | RestoreResult | VerifyResult, paint: Paint): string {
+  return `${paint.good('done')}  ${outcomeOf(result)}`
 }
 
 /** Findings of a run that went well, each with what to do about it. */
@@ -15,6 +16,16 @@ export function renderWarnings(warnings: readonly Warning[], paint: Paint): stri
     `${paint.warn('warning')} ${about}: ${message}`,
     ...(hint === undefined ? [] : [`  ${hint}`]),
   ])
+}
+
+function outcomeOf(result: BackupResult | RestoreResult | VerifyResult): string {
+  if ('damagedObjects' in result) return verifyOutcome(result)
+  return 'storedBytes' in result ? backupOutcome(result) : restoreOutcome(result)
+}
+
+function verifyOutcome({ backup, files, storedBytes, dataBytes, seconds }: VerifyResult): string {
+  const amounts = formatAmounts([storedBytes, dataBytes], ' → ')
+  return `${backup} is sound  ${amounts}, ${formatDuration(seconds * 1000)}, ${counted(files, 'file')} verified`
 }
 
 function backupOutcome({
@@ -45,8 +56,4 @@ function restoreOutcome({ tablet, shard, backup, dataBytes, seconds, type, lagSe
     ...(lagSeconds === null ? [] : [formatLag(lagSeconds)]),
   ]
   return `${tablet} ${from}  ${facts.join(', ')}`
-}
-
-function isBackup(result: BackupResult | RestoreResult): result is BackupResult {
-  return 'storedBytes' in result
 }

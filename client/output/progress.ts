@@ -2,7 +2,7 @@ import { describeProgress } from '../../model/progress-report.ts'
 import { type Progress, stepTitle } from '../../model/runs.ts'
 import type { RunView } from '../run-handle.ts'
 import { formatElapsed } from './clock.ts'
-import { titleOf } from './steps.ts'
+import { TITLE_WIDTH, titleOf } from './steps.ts'
 import { renderWaiting, waitingOf } from './waiting.ts'
 
 /** The step under way in few words: `4 files copied 63%`; undefined between steps and after the end. */
@@ -28,13 +28,17 @@ export function renderCurrent(view: RunView): string | undefined {
   const current = currentStep(view)
   if (current === undefined) return waiting === undefined ? undefined : renderWaiting(waiting, view.at)
   const progress = view.status?.activity?.progress
-  const title = current.title.padEnd(17)
+  const title = current.title.padEnd(TITLE_WIDTH)
   const elapsed = formatElapsed(current.since, view.at).padStart(6)
   if (waiting !== undefined) return `${title} ${elapsed}  ${renderWaiting(waiting, view.at)}`
-  if (progress !== undefined) {
-    return [`${title} ${renderPercent(progress).padStart(6)}`, ...describeProgress(progress)].join('  ')
-  }
+  if (progress !== undefined) return renderCopying(current.title, progress)
   return `${title} ${elapsed}`
+}
+
+/** A step that copies: `4 files copied       63%  25.9/41.2 GiB  100/214 files  412 MiB/s  38s left` */
+export function renderCopying(title: string, progress: Progress): string {
+  const start = `${title.padEnd(TITLE_WIDTH)} ${renderPercent(progress).padStart(6)}`
+  return [start, ...describeProgress(progress)].join('  ')
 }
 
 /** `63%` */

@@ -15,7 +15,7 @@ export interface ShownStep {
 const UNSHOWN: ReadonlySet<StepName> = new Set<StepName>(['takeTablet', 'releaseTablet'])
 
 /** The longest title that a step of the runbook has; longer ones push their line out. */
-const TITLE_WIDTH = 17
+export const TITLE_WIDTH = 17
 
 /** What a run did so far, in the order in which it happened: the list only ever grows at its end. */
 export function shownSteps(progress: RunProgress): ShownStep[] {
@@ -51,10 +51,10 @@ function isStep(step: string): step is StepName {
   return Object.hasOwn(STEP_TITLES, step)
 }
 
-/** The workflow does not say when a failure happened: a backup's copy is followed by steps 5 and 6, all others by the way back. */
+/** The workflow does not say when a failure happened: step 4 of a backup is followed by steps 5 and 6, all others by the way back. */
 function followsFailure(step: StepName, failed: StepName | null): boolean {
-  if (step === 'returnToService' || step === 'discardBackup') return true
-  return failed === 'copyFiles' && (step === 'startMysqld' || step === 'rejoin')
+  if (step === 'returnToService' || step === 'discardBackup' || step === 'dropClone') return true
+  return (failed === 'copyFiles' || failed === 'cloneFiles') && (step === 'startMysqld' || step === 'rejoin')
 }
 
 function showDone(title: string, seconds: number, detail: string): ShownStep {
