@@ -66,11 +66,7 @@ export class TabletClones {
    */
   async prepare(owner: CloneOwner, signal: AbortSignal): Promise<number> {
     const layout = await this.#driver.layout()
-    const roots = cloneRoots(layout)
-    for (const root of roots) await privateFolder(root)
-    const present = await readCloneRecord(layout.datadir, owner.token)
-    const since = present?.since ?? new Date().toISOString()
-    await writeCloneRecord(layout.datadir, { version: 1, ...owner, since, roots, made: null })
+    await this.#begin(layout, owner)
     const paths = (await selectFiles(layout)).map((file) => clonePath(layout, owner.token, file))
     await makeFolders(layout, owner.token, paths)
     await inParallel(paths, CREATED_AT_ONCE, signal, (path) => writeFile(path, '', { flag: 'a', mode: 0o600 }))
@@ -100,20 +96,12 @@ export class TabletClones {
       await assertStoppedAt(cloneLayout(layout, token), stop.lsn, this.#driver)
       return files.length
     }
-    const roots = cloneRoots(layout)
-    const record: CloneRecord = {
-      version: 1,
-      ...owner,
-      since: present?.since ?? new Date().toISOString(),
-      roots,
-      made: null,
-    }
-    if (present === undefined || present.made !== null) await writeCloneRecord(layout.datadir, record)
+    const record = present?.made === null ? present : await this.#begin(layout, owner)
     const pairs = files.map((file) => ({ from: file.path, to: clonePath(layout, token, file) }))
     const paths = new Set(pairs.map(({ to }) => to))
     await makeFolders(layout, token, paths)
     await cloneFiles(pairs, signal)
-    for (const root of roots) await removeOthers(cloneFolder(root, token), paths)
+    for (const root of record.roots) await removeOthers(cloneFolder(root, token), paths)
     await checkUnchanged(files)
     for (const proven of [layout, cloneLayout(layout, token)]) await assertStoppedAt(proven, stop.lsn, this.#driver)
     const bytes = files.reduce((sum, { size }) => sum + size, 0)
@@ -161,6 +149,15 @@ export class TabletClones {
     const work = this.#works.get(token) ?? new SoleWork()
     this.#works.set(token, work)
     return work
+  }
+
+  /** The record of a clone that is about to be made comes before its first folder. */
+  async #begin(layout: ServerLayout, owner: CloneOwner): Promise<CloneRecord> {
+    const roots = cloneRoots(layout)
+    for (const root of roots) await privateFolder(root)
+    const record: CloneRecord = { version: 1, ...owner, since: new Date().toISOString(), roots, made: null }
+    await writeCloneRecord(layout.datadir, record)
+    return record
   }
 
   async #open({ token, runId }: Claim): Promise<OpenClone> {

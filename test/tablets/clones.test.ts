@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { appendFile, chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { canReflink } from '../../engine/snapshot.ts'
+import { TabletkeeperError } from '../../model/errors.ts'
+import { proveCleanShutdown } from '../../mysql/clean-shutdown.ts'
+import { cloneFolder, clonePath } from '../../mysql/clone-folders.ts'
+import { selectFiles } from '../../mysql/data-directory.ts'
+import type { ServerLayout } from '../../mysql/my-cnf.ts'
+import { privateFolderPath } from '../../mysql/private-folder.ts'
+import { type CowFileSystem, mountCow, obstacleToCow } from '../../sandbox/cow-file-system.ts'
+import { type CloneOwner, TabletClones } from '../../tablets/clones.ts'
+import type { StoppedAt } from '../../tablets/stop-fence.ts'
+import { arrangeTablet } from '../mysql/real-tablet.ts'
+import { smallFileSystem } from '../storage/mounts.ts'
+import { temporaryDirectory } from '../storage/temporary-directory.ts'
+import { configuredDriver } from './configured-driver.ts'
+
+const NO_COW = await obstacleToCow()
+const never = new AbortController().signal
+const owner: CloneOwner = {
+  token: '0123456789abcdef',
+  namespace: 'default',
+  workflowId: 'backup/commerce/0/zone1-0000000101/2026-11-25T00:00:00Z',
+  runId: 'run-1',
+  backup: '2026-11-25.000000.zone1-0000000101',
+}
+const reading = {
+  position: 'MySQL56/',
+  purgedPosition: 'MySQL56/',
+  serverUuid: '1498cfea-e878-11f1-8709-02fc00000001',
+  versionString: 'Ver 9.7.4',
+  takenAt: '2026-11-25T00:00:00.000Z',
+}
+
+describe.skipIf(NO_COW !== undefined)('clones of a stopped server', () => {
+  let cow: CowFileSystem
+  let made = 0
+
+  beforeAll(async () => {
+    cow = await mountCow(2_000)
+  })
+  afterAll(async () => {
+    await cow?.[Symbol.asyncDispose]()
+  })
+
+  /** A stopped server on the file system. `elsewhere`: its redo log is in a directory of its own. */
+  async function arrange(elsewhere = false) {
+    made += 1
+    const directory = join(cow.path, String(made))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    const { layout } = await arrangeTablet({ datadir: join(directory, 'data') })
+    const moved: ServerLayout = elsewhere ? { ...layout, innodbLogHome: join(directory, 'redo') } : layout
+    if (elsewhere) {
+      await mkdir(moved.innodbLogHome)
+      const redo = '#innodb_redo'
+      await mkdir(join(moved.innodbLogHome, redo))
+      for (const name of await readdir(join(layout.datadir, redo)))
+        await writeFile(join(moved.innodbLogHome, redo, name), await readFile(join(layout.datadir, redo, name)))
+      await rm(join(layout.datadir, redo), { recursive: true })
+    }
+    const driver = Object.assign(configuredDriver(), { layout: async () => moved })
+    const proof = await proveCleanShutdown(moved)
+    if (!proof.clean) throw new Error(proof.reason)
+    const stop: StoppedAt = { lsn: String(proof.lsn), reading }
+    return { layout: moved, driver, clones: new TabletClones(driver), stop, files: await selectFiles(moved) }
+  }
+
+  const read = async (paths: readonly string[]) =>
+    await Promise.all(
+      paths.map(async (path) =>
+        createHash('sha256')
+          .update(await readFile(path))
+          .digest('hex'),
+      ),
+    )
+
+  test.each([false, true])(
+    'hold what the files held, in each data root, whatever becomes of those (redo elsewhere: %s)',
+    async (elsewhere) => {
+      const { layout, clones, stop, files } = await arrange(elsewhere)
+      const before = await read(files.map(({ path }) => path))
+      expect(await clones.prepare(owner, never)).toBe(files.length)
+      await clones.flush(owner.token)
+      expect(await clones.make(owner, stop, never)).toBe(files.length)
+      for (const { path } of files) await writeFile(path, 'overwritten')
+      await clones.copyFrom(owner, never, async (clone) => {
+        expect(clone.files.map(({ base, name, size }) => ({ base, name, size }))).toEqual(
+          files.map(({ base, name, size }) => ({ base, name, size })),
+        )
+        expect(await read(clone.files.map(({ path }) => path))).toEqual(before)
+        expect(clone.record.made).toMatchObject({ ...stop, files: files.length })
+      })
+      const roots = [layout.datadir, layout.innodbLogHome]
+      expect(roots.map((root) => existsSync(cloneFolder(root, owner.token)))).toEqual([true, true])
+      await clones.drop(owner.token)
+      expect(await clones.all()).toEqual([])
+      for (const root of roots) expect(await namesIn(root)).toEqual([])
+    },
+  )
+
+  test('what an attempt that died has made is made again; what was not there when mysqld had stopped is not in it', async () => {
+    const { layout, clones, stop, files } = await arrange()
+    const dropped = join(layout.datadir, 'mysql', 'dropped.ibd')
+    await writeFile(dropped, 'dropped while clients left')
+    await mkdir(join(layout.datadir, 'gone'))
+    await writeFile(join(layout.datadir, 'gone', 'gone.ibd'), 'a database')
+    await clones.prepare(owner, never)
+    await rm(dropped)
+    await rm(join(layout.datadir, 'gone'), { recursive: true })
+    const [, half] = files.map((file) => clonePath(layout, owner.token, file))
+    await writeFile(half ?? '', 'half a clone, and longer than the file is')
+    await rm(clonePath(layout, owner.token, files[2] ?? expect.fail()))
+    await clones.make(owner, stop, never)
+    await clones.copyFrom(owner, never, async (clone) => {
+      expect(clone.files).toHaveLength(files.length)
+      expect(await read(clone.files.map(({ path }) => path))).toEqual(await read(files.map(({ path }) => path)))
+    })
+  })
+
+  test('one that was whole is taken as it is by the attempt after it', async () => {
+    const { clones, layout, stop, files } = await arrange()
+    await clones.make(owner, stop, never)
+    const path = clonePath(layout, owner.token, files[0] ?? expect.fail())
+    const seen = await clones.copyFrom(owner, never, async (clone) => clone.files.map(({ inode }) => inode))
+    expect(await clones.make(owner, stop, never)).toBe(files.length)
+    expect(await clones.copyFrom(owner, never, async (clone) => clone.files.map(({ inode }) => inode))).toEqual(seen)
+    expect(existsSync(path)).toBe(true)
+  })
+
+  test('one of a server that ran in between is refused', async () => {
+    const { clones, stop } = await arrange()
+    const other = { ...stop, lsn: String(BigInt(stop.lsn) + 1n) }
+    await expect(clones.make(owner, other, never)).rejects.toMatchObject({ type: 'FenceBroken' })
+    expect(await clones.all()).toEqual([])
+  })
+
+  test.each<readonly [string, (path: string) => Promise<unknown>]>([
+    ['lost a file', (path) => rm(path)],
+    ['has a file that was cut short', (path) => writeFile(path, '')],
+    ['has one more file', (path) => writeFile(join(dirname(path), 'more.ibd'), '')],
+  ])('one that %s is never copied from', async (_what, damage) => {
+    const { clones, layout, stop, files } = await arrange()
+    await clones.make(owner, stop, never)
+    const table = files.find(({ name }) => name.startsWith('sys/')) ?? expect.fail()
+    await damage(clonePath(layout, owner.token, table))
+    await expect(clones.copyFrom(owner, never, () => expect.fail())).rejects.toMatchObject({
+      type: 'FenceBroken',
+      message: expect.stringContaining('does not hold the files that were cloned'),
+    })
+  })
+
+  test("one that is not whole, or another run's, or dropped is never copied from", async () => {
+    const { clones, stop } = await arrange()
+    await clones.prepare(owner, never)
+    const refused = { type: 'FenceBroken', message: expect.stringContaining('has no clone') }
+    await expect(clones.copyFrom(owner, never, () => expect.fail())).rejects.toMatchObject(refused)
+    await clones.make(owner, stop, never)
+    const other = { ...owner, runId: 'run-2' }
+    await expect(clones.copyFrom(other, never, () => expect.fail())).rejects.toMatchObject(refused)
+    await clones.drop(owner.token)
+    await expect(clones.copyFrom(owner, never, () => expect.fail())).rejects.toMatchObject(refused)
+  })
+
+  test('a second attempt to copy begins when the first has stopped, and so does dropping', async () => {
+    const { clones, stop, layout } = await arrange()
+    await clones.make(owner, stop, never)
+    const events: string[] = []
+    const began = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const attempts = began.map(
+      (begin, at) => () =>
+        clones.copyFrom(owner, never, async (_clone, { signal }) => {
+          events.push(`${at} begins`)
+          begin.resolve()
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          // It takes its time, as a call to a store does.
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          events.push(`${at} stops, clone there: ${existsSync(cloneFolder(layout.datadir, owner.token))}`)
+          throw signal.reason
+        }),
+    )
+    const outcomes: Promise<unknown>[] = []
+    for (const [at, attempt] of attempts.entries()) {
+      outcomes.push(attempt().catch((error: unknown) => error))
+      await began[at]?.promise
+    }
+    await clones.drop(owner.token)
+    expect(events).toEqual(['0 begins', '0 stops, clone there: true', '1 begins', '1 stops, clone there: true'])
+    expect(existsSync(cloneFolder(layout.datadir, owner.token))).toBe(false)
+    for (const outcome of await Promise.all(outcomes)) expect(outcome).toMatchObject({ type: 'FenceBroken' })
+  })
+
+  test('copying that is given up ends with the reason for it', async () => {
+    const { clones, stop } = await arrange()
+    await clones.make(owner, stop, never)
+    const reason = new TabletkeeperError('StorageFull', 'no room')
+    const copying = clones.copyFrom(owner, never, async (_clone, work) => {
+      work.giveUp(reason)
+      work.signal.throwIfAborted()
+    })
+    await expect(copying).rejects.toBe(reason)
+  })
+
+  test("a record that cannot be read is told of, and nothing is dropped by it", async () => {
+    const { clones, layout, stop } = await arrange()
+    await clones.make(owner, stop, never)
+    const path = join(privateFolderPath(layout.datadir), `clone-${owner.token}.json`)
+    await appendFile(path, '}')
+    await expect(clones.all()).rejects.toMatchObject({ type: 'FenceBroken', message: expect.stringContaining(path) })
+  })
+
+  test('a file is cloned where the probe could be, and not on tmpfs', async () => {
+    const directory = join(cow.path, 'probe')
+    await mkdir(directory)
+    expect(await canReflink(directory)).toBe(true)
+    expect(await namesIn(directory)).toEqual([])
+    expect(await canReflink(await smallFileSystem(512))).toBe(false)
+  })
+})
+
+test('a directory in which no probe can be written is an error, and no "cannot be cloned"', async () => {
+  const directory = await temporaryDirectory()
+  await writeFile(privateFolderPath(directory), 'a file where the folder would be')
+  await chmod(directory, 0o500)
+  await expect(canReflink(directory)).rejects.toBeInstanceOf(Error)
+})
+
+async function namesIn(root: string): Promise<string[]> {
+  return (await readdir(privateFolderPath(root))).filter((name) => name.startsWith('clone'))
+}
