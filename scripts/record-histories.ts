@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { ApplicationFailure } from '@temporalio/common'
+import { parseBackupName } from '../model/backup-name.ts'
 import { VERSION } from '../model/version.ts'
 import { provideTemporal } from '../sandbox/provide-temporal.ts'
 import { withFaults } from '../test/integration/faults.ts'
@@ -40,6 +42,15 @@ async function record(name: string, run: { readonly workflowId: string; result()
 
 const agent = await world.startAgent(replica.alias)
 await record('backup', await world.keeper.backup(world.input(replica.alias)))
+const { shard } = world.input(replica.alias)
+await record('verifyBackup', await world.keeper.verify({ shard }))
+const [stored] = await world.stored()
+if (stored === undefined) throw new Error('nothing was stored')
+const object = join(world.storageRoot, shard, stored.name, '0')
+const whole = await readFile(object)
+await writeFile(object, whole.subarray(1))
+await record('verifyBackup-damaged', await world.keeper.verify({ shard, backup: parseBackupName(stored.name).name }))
+await writeFile(object, whole)
 const added = await world.shard.addTablet(102)
 const config = world.config()
 const newAgent = await world.startAgent(added.alias, {

@@ -26,6 +26,8 @@ test('histories of every way through every workflow are recorded', () => {
     'backup-no-agent',
     'bootstrap',
     'restore',
+    'verifyBackup',
+    'verifyBackup-damaged',
   ])
 })
 
