@@ -21,6 +21,8 @@ export interface BackgroundProgram {
   readonly pid: number
   /** Ends it by SIGTERM, if it runs, and waits until it has ended. */
   stop(): Promise<void>
+  /** Ends it as a crash does. */
+  kill(): Promise<void>
 }
 
 /**
@@ -51,7 +53,7 @@ export async function startInBackground(options: BackgroundOptions): Promise<Bac
     child.unref()
     await output.close()
   }
-  return { pid: child.pid ?? 0, stop: () => end(child, 'SIGTERM') }
+  return { pid: child.pid ?? 0, stop: () => end(child, 'SIGTERM'), kill: () => end(child, 'SIGKILL') }
 }
 
 async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
