@@ -1,6 +1,7 @@
 import { parseAlias } from './alias.ts'
 import { DEFAULTS, TABLET_DEFAULTS } from './config-defaults.ts'
 import type { ConfigSource } from './config-source.ts'
+import { STORAGE_DEFAULTS } from './config-storage.ts'
 import { type ConfigPath, isTree, merged, type Tree, valueAt } from './config-tree.ts'
 import { parseShardName } from './shard-name.ts'
 
@@ -37,6 +38,7 @@ export function effectiveConfig(source: ConfigSource): EffectiveConfig {
   return {
     value: {
       ...written,
+      ...effectiveStorage(written['storage']),
       mysql: written['mysql'] ?? {},
       shards: shards ?? {},
       ...Object.fromEntries(Object.entries(DEFAULTS).map(([key, section]) => [key, merged(section, written[key])])),
@@ -45,6 +47,14 @@ export function effectiveConfig(source: ConfigSource): EffectiveConfig {
     sourceOf: (path) => [ownPathOf(path), inheritedPathOf(path)].find((at) => at && source.originOf(at) !== undefined),
     ownPathOf,
   }
+}
+
+/** Defaults depend on the kind. */
+function effectiveStorage(storage: unknown): Tree {
+  const kind = valueAt(storage, ['kind'])
+  const defaults =
+    typeof kind === 'string' && Object.hasOwn(STORAGE_DEFAULTS, kind) ? STORAGE_DEFAULTS[kind] : undefined
+  return defaults === undefined ? {} : { storage: merged(defaults, storage) }
 }
 
 /** Where a setting of a tablet's mysqld is said for all tablets. */

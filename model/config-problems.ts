@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { closest } from './closest.ts'
 import { type ConfigProblem, type EffectiveConfig, inheritedPathOf } from './config-effective.ts'
-import type { IssueParameters } from './config-schema.ts'
+import type { IssueParameters } from './config-leaves.ts'
 import type { ConfigSource } from './config-source.ts'
 import { type ConfigPath, valueAt } from './config-tree.ts'
 import { TabletkeeperError } from './errors.ts'

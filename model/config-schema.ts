@@ -1,68 +1,8 @@
 import { z } from 'zod'
+import { absolutePath, choice, duration, integer, isInteger, leaf, section, switchLeaf, text } from './config-leaves.ts'
+import { storageSchema } from './config-storage.ts'
 import { isTree } from './config-tree.ts'
-import { type Milliseconds, parseDuration } from './units.ts'
 
-/** Facts about an issue for those who put it into words. */
-export interface IssueParameters {
-  /** The value is text: a number must be quoted. */
-  readonly isText?: true
-  /** The value is never shown: somebody may have put the secret itself there. */
-  readonly isSecret?: true
-}
-
-/**
- * A value that is read by a function, undefined meaning that it is wrong.
- * @param wanted reads on after "is not" or "is missing:", and says what to write
- */
-function leaf<T>(wanted: string, read: (value: unknown) => T | undefined, params: IssueParameters = {}) {
-  return z.unknown().transform((value, context): T => {
-    const result = read(value)
-    if (result !== undefined) return result
-    context.addIssue({ code: 'custom', message: wanted, params: { ...params } })
-    return z.NEVER
-  })
-}
-
-function text(wanted: string, pattern: RegExp, params: IssueParameters = {}) {
-  return leaf(wanted, (value) => (typeof value === 'string' && pattern.test(value) ? value : undefined), params)
-}
-
-function integer(wanted: string, least: number, most: number) {
-  return leaf(wanted, (value) => (isInteger(value, least, most) ? value : undefined))
-}
-
-function isInteger(value: unknown, least: number, most: number): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
-}
-
-function choice<const T extends string>(...choices: readonly T[]) {
-  return leaf(`one of ${choices.join(', ')}`, (value) => choices.find((one) => one === value))
-}
-
-/** A map with just these keys. The message of its unrecognized_keys is the list of them. */
-function section<T extends z.core.$ZodLooseShape>(shape: T) {
-  return z.strictObject(shape, {
-    error: ({ code }) => (code === 'unrecognized_keys' ? Object.keys(shape).join(', ') : 'a map of keys'),
-  })
-}
-
-/** Node's timers fire at once when they are set for 2^31 ms or more. */
-const LONGEST = 24 * 86_400_000
-
-const duration = leaf('a duration; write 30s, 15m, 2d', readDuration).refine(
-  (milliseconds) => milliseconds <= LONGEST,
-  { error: 'a duration of at most 24 days; write 24d or less' },
-)
-
-function readDuration(value: unknown): Milliseconds | undefined {
-  try {
-    return typeof value === 'string' ? parseDuration(value) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const absolutePath = (example: string) => text(`an absolute path; write ${example}`, /^\/[^\0]*$/)
 const passwordFile = text(
   'the absolute path of a file that holds the password; write /etc/tabletkeeper/repl',
   /^\/[^\0]*$/,
@@ -130,30 +70,9 @@ const mysqlForAll = section({
   replication: accountForAll,
 })
 
-const storage = z.discriminatedUnion(
-  'kind',
-  [
-    section({ kind: z.literal('file'), root: absolutePath('/mnt/backups') }),
-    z.looseObject({ kind: z.enum(['s3', 'ceph', 'gcs']) }).transform((_, context) => {
-      context.addIssue({
-        code: 'custom',
-        path: ['kind'],
-        message: 'yet supported; write file: a path, local or mounted',
-      })
-      return z.NEVER
-    }),
-  ],
-  {
-    error: ({ code }) =>
-      code === 'invalid_union'
-        ? 'a kind of storage; write file'
-        : 'a map of keys; write { kind: file, root: /mnt/backups }',
-  },
-)
-
 /** A configuration with everything said (config-effective.ts). */
 export const configSchema = section({
-  storage,
+  storage: storageSchema,
   mysql: mysqlForAll,
   shards: z.record(
     z.string(),
@@ -174,9 +93,7 @@ export const configSchema = section({
   restore: section({ concurrency }),
   agent: section({
     listen: leaf('an address to listen on; write 127.0.0.1:7480', readListen),
-    restoreFromBackup: leaf('a switch; write true or false', (value) =>
-      typeof value === 'boolean' ? value : undefined,
-    ),
+    restoreFromBackup: switchLeaf,
     deadManTimeout: duration.refine((milliseconds) => milliseconds >= 1_000, {
       error: 'long enough; write 1s or more',
     }),

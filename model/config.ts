@@ -5,6 +5,7 @@ import { applyOverrides, type ConfigOverride } from './config-overrides.ts'
 import { invalidConfig, problemsOf } from './config-problems.ts'
 import { configSchema, type MysqlService, type ParsedConfig } from './config-schema.ts'
 import { type ConfigSource, readConfigSource } from './config-source.ts'
+import type { StorageConfig } from './config-storage.ts'
 import { TabletkeeperError } from './errors.ts'
 import { parseShardName, type ShardName } from './shard-name.ts'
 import type { ReplicaType } from './tablet-type.ts'
@@ -15,7 +16,7 @@ export type Concurrency = number | 'cores'
 
 /** What `tabletkeeper.yaml` says, with every default. The same for all hosts of a shard. */
 export interface Config {
-  readonly storage: { readonly kind: 'file'; readonly root: string }
+  readonly storage: StorageConfig
   readonly shards: ReadonlyMap<ShardName, ReadonlyMap<TabletAlias, TabletConfig>>
   readonly backup: {
     readonly concurrency: Concurrency

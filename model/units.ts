@@ -24,6 +24,24 @@ export function parseDuration(text: string): Milliseconds {
   return milliseconds as Milliseconds
 }
 
+const SIZE_UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const
+const SIZE = /^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB|TiB)$/
+
+/**
+ * Reads `8MiB`, `1.5 GiB`.
+ * @throws InvalidInput
+ */
+export function parseSize(text: string): Bytes {
+  const [, amount, unit] = SIZE.exec(text) ?? []
+  const bytes = Math.round(Number(amount) * SIZE_UNITS[unit as keyof typeof SIZE_UNITS])
+  if (!Number.isSafeInteger(bytes)) {
+    throw new TabletkeeperError('InvalidInput', `${JSON.stringify(text)} is not a size`, {
+      hint: 'Write a number and B, KiB, MiB, GiB or TiB: 8MiB, 1.5GiB.',
+    })
+  }
+  return bytes as Bytes
+}
+
 /** `0.4s`, `19.9s`, `1m58s`, `2h05m`, `3d4h`: what a person reads at a glance. */
 export function formatDuration(milliseconds: number): string {
   const seconds = milliseconds / 1000

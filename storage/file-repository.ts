@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { Dirent } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { parseBackupName } from '../model/backup-name.ts'
 import { isError, TabletkeeperError } from '../model/errors.ts'
 import { parseShardName } from '../model/shard-name.ts'
@@ -10,9 +9,7 @@ import { writeDurably } from './durable-file.ts'
 import { codeOf } from './file-errors.ts'
 import { isVisible } from './file-names.ts'
 import type { Repository } from './object-store.ts'
-
-const MARKER = '.tabletkeeper-repository'
-const markerSchema = z.object({ id: z.uuid() })
+import { MARKER, markerText, parseMarker } from './repository-marker.ts'
 
 /**
  * What stands at `root`. The marker tells a repository from the bare directory that a missing mount leaves behind. Directories that
@@ -35,9 +32,8 @@ export async function readRepository(root: string): Promise<Repository> {
 
 /** Makes the repository at `root` ready under a new id, unless somebody else did in the meantime. */
 export async function writeMarker(root: string): Promise<void> {
-  const text = `${JSON.stringify({ id: randomUUID() })}\n`
   try {
-    await writeDurably(root, join(root, MARKER), Buffer.from(text), { ifAbsent: true })
+    await writeDurably(root, join(root, MARKER), Buffer.from(markerText(randomUUID())), { ifAbsent: true })
   } catch (error) {
     if (!isError(error, 'Refused')) throw error
   }
@@ -52,14 +48,7 @@ async function readMarker(root: string): Promise<string | undefined> {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined
     throw error
   }
-  try {
-    return markerSchema.parse(JSON.parse(text)).id
-  } catch (cause) {
-    throw new TabletkeeperError('InvalidConfig', `${path} does not identify a repository`, {
-      cause,
-      hint: 'Restore that file from another copy of the repository; without it nobody can tell whether this is the right one.',
-    })
-  }
+  return parseMarker(text, path)
 }
 
 async function entriesOf(root: string): Promise<readonly Dirent[]> {

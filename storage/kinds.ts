@@ -8,5 +8,10 @@ export async function openStore(storage: Config['storage']): Promise<ObjectStore
       const { FileStore } = await import('./file.ts')
       return new FileStore(storage.root)
     }
+    case 's3':
+    case 'ceph': {
+      const { S3Store } = await import('./s3.ts')
+      return new S3Store(storage)
+    }
   }
 }

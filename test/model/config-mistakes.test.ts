@@ -51,7 +51,7 @@ describe('a mistake is told with its line, key, value and what is allowed', () =
 
   test.each([
     ['/mnt/backups', 'mnt/backups', '1 storage.root: "mnt/backups" is not an absolute path'],
-    ['kind: file', 'kind: nfs', '1 storage.kind: "nfs" is not a kind of storage; write file'],
+    ['kind: file', 'kind: nfs', '1 storage.kind: "nfs" is not a kind of storage; write one of file, s3, ceph'],
     ['kind: file, ', '', '1 storage.kind: is missing'],
     ['root: /mnt/backups', '', '1 storage.root: is missing: it is an absolute path'],
     ['{ kind: file, root: /mnt/backups }', 'file:/mnt', '1 storage: "file:/mnt" is not a map of keys'],
@@ -100,15 +100,43 @@ describe('a mistake is told with its line, key, value and what is allowed', () =
     )
   })
 
-  test.each(['s3', 'ceph', 'gcs'])(
-    'storage of kind %s is not yet supported, and its own keys are not blamed',
-    (kind) => {
-      const { message } = refusal(MINIMAL.replace('kind: file, root: /mnt/backups', `kind: ${kind}, bucket: b`))
-      expect(message).toBe(
-        `tk.yaml:1 storage.kind: "${kind}" is not yet supported; write file: a path, local or mounted`,
-      )
-    },
-  )
+  test('storage of kind gcs is not yet supported, and its own keys are not blamed', () => {
+    const { message } = refusal(MINIMAL.replace('kind: file, root: /mnt/backups', 'kind: gcs, bucket: b'))
+    expect(message).toBe('tk.yaml:1 storage.kind: "gcs" is not yet supported; write one of file, s3, ceph')
+  })
+
+  test.each([
+    ['kind: s3', 'bucket: is missing: it is a bucket; write its name alone'],
+    ['kind: s3, bucket: s3://backups/x', 'bucket: "s3://backups/x" is not a bucket; write its name alone: backups'],
+    ['kind: s3, bucket: b-1, root: /prod', 'root: "/prod" is not a path in the bucket'],
+    ['kind: s3, bucket: b-1, root: a/../b', 'root: "a/../b" is not a path in the bucket'],
+    ['kind: s3, bucket: b-1, endpoint: s3.example.com', 'endpoint: is not an address without anything after it'],
+    ['kind: s3, bucket: b-1, partSize: 1MiB', 'partSize: "1MiB" is not a size from 5MiB to 512MiB'],
+    ['kind: s3, bucket: b-1, maxParts: 10001', 'maxParts: 10001 is not a number of parts of one object'],
+    ['kind: s3, bucket: b-1, encryption: aes', 'encryption: "aes" is not how the store encrypts; write s3'],
+    ['kind: s3, bucket: b-1, encryption: { kms: k, x: y }', 'encryption: a map is not how the store encrypts'],
+    ['kind: s3, bucket: b-1, encryption: { customerKeyFile: key }', 'encryption: a map is not how the store encrypts'],
+    ['kind: s3, bucket: b-1, tags: { team: 1 }', 'tags: a map is not at most 10 tags'],
+    ['kind: s3, bucket: b-1, stallTimeout: 10ms', 'stallTimeout: "10ms" is not long enough; write 1s or more'],
+    [
+      'kind: s3, bucket: b-1, bucketPerKeyspace: true',
+      'bucketPerKeyspace: is not a known key; known here: kind, bucket',
+    ],
+    ['kind: s3, bucket: b-1, secretAccessKey: hunter2', 'secretAccessKey: is not a known key'],
+    ['kind: ceph, bucket: b-1', 'endpoint: is missing: it is an address'],
+    ['kind: ceph, endpoint: "http://rgw:7480"', 'bucket: is missing: it is the bucket, or bucketPerKeyspace: true'],
+  ])('storage of { %s }', (storage, message) => {
+    const said = refusal(MINIMAL.replace('kind: file, root: /mnt/backups', storage)).message
+    expect(said).toContain(`tk.yaml:1 storage.${message}`)
+    expect(said.split('\n')).toHaveLength(1)
+  })
+
+  test('credentials in an address of storage are not shown', () => {
+    const storage = 'kind: s3, bucket: b-1, endpoint: "https://key:hunter2@s3.example.com"'
+    const { message } = refusal(MINIMAL.replace('kind: file, root: /mnt/backups', storage))
+    expect(message).toContain('storage.endpoint: is not an address without anything after it')
+    expect(message).not.toContain('hunter2')
+  })
 
   test('all at once, a line each, in the order of the file', () => {
     const { message } = refusal(

@@ -63,13 +63,25 @@ export function describeUploads(name: string, make: MakeStore): void {
       const uploads = [await place.open().upload(DIRECTORY), await place.open().upload(DIRECTORY)]
       expect(uploads[0]?.id).not.toBe(uploads[1]?.id)
       await Promise.all(uploads.map((upload, index) => write(upload, String(index), Buffer.alloc(9_000, index))))
-      await Promise.all(uploads.map((upload, index) => write(upload, 'both', Buffer.alloc(5_000, index))))
       await Promise.all(uploads.map((upload, index) => upload.commit([String(index)])))
-      await uploads[1]?.commit(['both'])
       for (const index of [0, 1]) {
         expect(await contentOf(place.open(), `${DIRECTORY}${index}`)).toEqual(Buffer.alloc(9_000, index))
       }
-      expect(await contentOf(place.open(), `${DIRECTORY}both`)).toEqual(Buffer.alloc(5_000, 1))
+    })
+
+    test('stores what it was given of a name that another has too, or is refused', async () => {
+      const place = await make()
+      const [first, second] = [await place.open().upload(DIRECTORY), await place.open().upload(DIRECTORY)]
+      await write(first, 'both', Buffer.from('first'))
+      if (place.visibleAt === 'finish') {
+        await expect(write(second, 'both', Buffer.from('other'))).rejects.toThrow(ofType('Refused'))
+        await first.commit(['both'])
+      } else {
+        await write(second, 'both', Buffer.from('other'))
+        await second.commit(['both'])
+      }
+      const expected = place.visibleAt === 'finish' ? 'first' : 'other'
+      expect(String(await contentOf(place.open(), `${DIRECTORY}both`))).toBe(expected)
     })
 
     test.each(['', '.hidden', 'a/b', '../a', 'a\0b', 'x'.repeat(201)])(

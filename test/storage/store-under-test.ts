@@ -5,6 +5,8 @@ import type { ObjectStore } from '../../storage/object-store.ts'
 
 /** One root, new and empty, that the running test has for itself; each call of `open` is another process's view of it. */
 export interface StoreUnderTest {
+  /** Where objects of an upload become visible one by one, when each is finished, and not by `commit`. */
+  readonly visibleAt?: 'finish'
   open(): ObjectStore
 }
 

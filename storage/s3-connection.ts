@@ -1,0 +1,190 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
+import type { S3Config } from '../model/config-storage.ts'
+import { S3Encryption } from './s3-encryption.ts'
+import { isDamaged, isMissing, s3Error } from './s3-errors.ts'
+import { S3Requests } from './s3-requests.ts'
+
+/** Times a request is sent, by the SDK: with growing pauses between, some twenty seconds in all. Then Temporal goes on. */
+const ATTEMPTS = 6
+/** Times that what arrived damaged is sent again. */
+const DAMAGED_ATTEMPTS = 3
+/** At once; each part and each range that is on its way has one. */
+const CONNECTIONS = 64
+/** A store puts terabytes together before it answers. */
+const PATIENT = 15 * 60_000
+
+/** What a call does, for messages; the store and the bucket are known. */
+export interface Doing {
+  readonly doing: string
+  readonly right: string
+  /** Of an object; without it the right is one on the bucket. */
+  readonly key?: string
+}
+
+/** A bucket of a store of Amazon S3's protocol, and a root in it. */
+export class S3Connection {
+  /** `s3://backups/prod`, for people. */
+  readonly description: string
+  readonly bucket: string
+  readonly config: S3Config
+  readonly encryption: S3Encryption
+  /** What the keys of all objects start with: empty, or ending in `/`. */
+  readonly #root: string
+  readonly #client: S3Client
+  readonly #requests: S3Requests<Parameters<S3Client['config']['requestHandler']['handle']>[0]>
+  #hasAnswered = false
+  #checksCrc = false
+
+  /** @param bucket overrides that of the configuration */
+  constructor(config: S3Config, bucket = config.bucket ?? '') {
+    this.config = config
+    this.bucket = bucket
+    this.#root = config.root === undefined ? '' : `${config.root}/`
+    this.description = `${config.kind}://${bucket}${config.root === undefined ? '' : `/${config.root}`}`
+    this.encryption = new S3Encryption(config.encryption)
+    const timeouts = { connectionTimeout: config.connectTimeout, socketTimeout: config.stallTimeout }
+    const patience = { connect: config.connectTimeout, stall: config.stallTimeout }
+    this.#requests = new S3Requests(
+      senderWith(timeouts),
+      senderWith({ ...timeouts, socketTimeout: Math.max(PATIENT, config.stallTimeout) }),
+      patience,
+    )
+    this.#client = new S3Client({ ...clientConfig(config), requestHandler: this.#requests })
+    this.#client.middlewareStack.add(
+      (next) => async (args) => {
+        if (this.#mayLeaveUnsigned(args.input)) headersOf(args.request)['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD'
+        return await next(args)
+      },
+      { step: 'build', name: 'tabletkeeperPayload' },
+    )
+  }
+
+  /** How many requests were sent so far. */
+  get requests(): number {
+    return this.#requests.sent
+  }
+
+  /** The key in the bucket of one below the root. */
+  keyOf(key: string): string {
+    return this.#root + key
+  }
+
+  /** The key below the root of one in the bucket. */
+  nameOf(key: string): string {
+    return key.slice(this.#root.length)
+  }
+
+  /**
+   * Asks the store.
+   * @throws what it answers as the contract of stores has it
+   */
+  async ask<T>(doing: Doing, question: (client: S3Client) => Promise<T>): Promise<T> {
+    try {
+      return await this.try(question)
+    } catch (error) {
+      throw this.error(error, doing)
+    }
+  }
+
+  /** As `ask`; undefined where there is no such object. */
+  async find<T>(doing: Doing, question: (client: S3Client) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await this.try(question)
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw this.error(error, doing)
+    }
+  }
+
+  /** As `ask`, with the errors of the SDK. */
+  async try<T>(question: (client: S3Client) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const answer = await question(this.#client)
+        this.#hasAnswered = true
+        return answer
+      } catch (error) {
+        if (!isDamaged(error) || attempt === DAMAGED_ATTEMPTS) throw error
+        await pause(100 * attempt)
+      }
+    }
+  }
+
+  error(error: unknown, { doing, right, key }: Doing) {
+    return s3Error(error, {
+      store: this.description,
+      doing,
+      right,
+      resource: key === undefined ? this.bucket : `${this.bucket}/${this.keyOf(key)}`,
+      hasAnswered: this.#hasAnswered,
+    })
+  }
+
+  /**
+   * What the store says that it has received.
+   * @param sent CRC-32, as `crcOf` gives it
+   * @throws StorageUnavailable when it is something else
+   */
+  checkReceived(sent: string | undefined, received: string | undefined, doing: Doing): void {
+    if (sent === undefined || received === undefined) return
+    if (sent !== received)
+      throw this.error(Object.assign(new Error('the store has received other bytes'), { name: 'BadDigest' }), doing)
+    // Who tells the checksum has calculated it, and so refuses what does not match.
+    this.#checksCrc = true
+  }
+
+  close(): void {
+    this.#client.destroy()
+  }
+
+  /**
+   * A signature over the bytes costs as much again as sending them. It protects from others on the way, as TLS does, and from damage, as
+   * the CRC-32 does: so it is left out where there is TLS, or no way, and the store has proven that it checks CRC-32s.
+   */
+  #mayLeaveUnsigned(input: unknown): boolean {
+    const { signPayload } = this.config
+    const hasCrc = typeof input === 'object' && input !== null && 'ChecksumCRC32' in input && 'Body' in input
+    return hasCrc && this.#checksCrc && signPayload === 'auto' && isPrivate(this.config.endpoint)
+  }
+}
+
+function clientConfig(config: S3Config): S3ClientConfig {
+  const { endpoint, pathStyle } = config
+  const region = config.region ?? (endpoint === undefined ? undefined : regionOfEnvironment())
+  return {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+    forcePathStyle: pathStyle,
+    maxAttempts: ATTEMPTS,
+    retryMode: 'standard',
+    // We have the CRC-32 of what we send, and checksums of our own in what we read.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // The SDK would open a connection for each part.
+    expectContinueHeader: false,
+  }
+}
+
+/** Stores elsewhere than at Amazon as a rule know no regions, but signatures name one. */
+function regionOfEnvironment(): string {
+  return process.env['AWS_REGION'] || process.env['AWS_DEFAULT_REGION'] || 'us-east-1'
+}
+
+/** The SDK's own way to send requests. */
+function senderWith(timeouts: { readonly connectionTimeout: number; readonly socketTimeout: number }) {
+  const agent = { keepAlive: true, maxSockets: CONNECTIONS }
+  const requestHandler = { ...timeouts, httpAgent: agent, httpsAgent: agent }
+  return new S3Client({ region: 'none', requestHandler }).config.requestHandler
+}
+
+function isPrivate(endpoint: string | undefined): boolean {
+  if (endpoint === undefined) return true
+  const { protocol, hostname } = new URL(endpoint)
+  return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127\.[\d.]+$/.test(hostname)
+}
+
+function headersOf(request: unknown): Record<string, string> {
+  if (typeof request !== 'object' || request === null || !('headers' in request)) return {}
+  return request.headers as Record<string, string>
+}

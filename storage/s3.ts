@@ -1,0 +1,239 @@
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { DeleteObjectsCommand } from '@aws-sdk/client-s3'
+import type { S3Config } from '../model/config-storage.ts'
+import { isError, TabletkeeperError } from '../model/errors.ts'
+import { BucketRepository } from './bucket-repository.ts'
+import { forAll } from './for-all.ts'
+import { assertKey, assertPrefix } from './object-key.ts'
+import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions, Repository } from './object-store.ts'
+import { PartMemory } from './part-memory.ts'
+import { S3Connection } from './s3-connection.ts'
+import { listLevel, listObjects } from './s3-listing.ts'
+import { abortMultipart, listMultipartUploads } from './s3-multipart.ts'
+import { headObject, putObject } from './s3-object.ts'
+import { PartPlan } from './s3-parts.ts'
+import { readObject } from './s3-reader.ts'
+import { SEGMENTS } from './s3-segments.ts'
+import { isUploadId, newUploadId, S3Upload } from './s3-upload.ts'
+import { S3Writer } from './s3-writer.ts'
+
+/** For parts that are collected or on their way, of all objects together. */
+const PART_MEMORY = 64 * 1024 * 1024
+/** What S3 removes in one request. */
+const REMOVED_AT_ONCE = 1000
+const BATCHES_AT_ONCE = 4
+const AT_ONCE = 16
+
+const PROBE = '.tabletkeeper-probe'
+
+/** Objects in a bucket of Amazon S3, or of a store that speaks its protocol. */
+export class S3Store implements ObjectStore {
+  readonly description: string
+  readonly #s3: S3Connection
+  readonly #plan: PartPlan
+  readonly #memory: PartMemory
+  readonly #repository: BucketRepository
+
+  /** @param bucket instead of that of the configuration */
+  constructor(config: S3Config, bucket?: string, plan = new PartPlan(config)) {
+    this.#s3 = new S3Connection(config, bucket)
+    this.description = this.#s3.description
+    this.#plan = plan
+    this.#memory = new PartMemory(Math.max(PART_MEMORY, 4 * plan.largest))
+    this.#repository = new BucketRepository({
+      description: this.description,
+      read: (name) => this.#readText(name),
+      writeNew: (name, text) => this.#writeNew(name, text),
+      level: (prefix) => listObjects(this.#s3, prefix, { delimiter: '/', firstPage: true }),
+    })
+  }
+
+  /** How many requests were sent so far, for measurements. */
+  get requests(): number {
+    return this.#s3.requests
+  }
+
+  async repository(): Promise<Repository> {
+    return await this.#repository.look()
+  }
+
+  async put(key: ObjectKey, body: Buffer | Readable, options: PutOptions = {}): Promise<number> {
+    // Until it is read, a body that fails has nobody else who listens.
+    if (body instanceof Readable) body.on('error', () => {})
+    const { signal, ifAbsent = false } = options
+    const abort = () => body instanceof Readable && body.destroy(asError(signal?.reason))
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      assertKey(key)
+      signal?.throwIfAborted()
+      await this.#repository.makeReady()
+      if (body instanceof Readable) return await this.#putStream(key, body, ifAbsent)
+      await putObject(this.#s3, body, { key, writer: newUploadId(), ifAbsent, signal })
+      return body.length
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      if (body instanceof Readable) body.destroy()
+    }
+  }
+
+  async get(key: ObjectKey, range?: ByteRange): Promise<Readable> {
+    assertKey(key)
+    const body = await readObject(this.#s3, key, range)
+    if (body !== undefined) return body
+    await this.#repository.assertReady(true)
+    throw new TabletkeeperError('NotFound', `${this.description} has no object ${key}`)
+  }
+
+  async head(key: ObjectKey): Promise<ObjectInfo | undefined> {
+    assertKey(key)
+    const found = await headObject(this.#s3, key)
+    if (found === undefined) await this.#repository.assertReady(true)
+    return found && { key, size: found.size, modified: found.modified }
+  }
+
+  async list(prefix: string, { delimiter }: { readonly delimiter?: '/' } = {}): Promise<Listing> {
+    assertPrefix(prefix)
+    const found = await (delimiter === undefined ? listObjects(this.#s3, prefix) : listLevel(this.#s3, prefix))
+    // Asked last: what was not found was so while the repository was there.
+    await this.#repository.assertReady(found.objects.length + found.prefixes.length === 0)
+    return found
+  }
+
+  async delete(keys: readonly ObjectKey[]): Promise<void> {
+    keys.forEach(assertKey)
+    await this.#repository.assertReady()
+    await this.#remove(keys)
+  }
+
+  async abortUploads(prefix: string): Promise<void> {
+    assertPrefix(prefix)
+    await this.#repository.assertReady()
+    for (const hidden of ['', SEGMENTS]) {
+      await forAll(await listMultipartUploads(this.#s3, hidden + prefix), AT_ONCE, (one) =>
+        abortMultipart(this.#s3, one),
+      )
+    }
+    const { objects } = await listObjects(this.#s3, SEGMENTS + prefix, { hidden: true })
+    await this.#remove(objects.map(({ key }) => key))
+  }
+
+  async upload(directory: string, id = newUploadId()): Promise<S3Upload> {
+    assertKey(`${directory}0`)
+    if (!directory.endsWith('/') || !isUploadId(id)) {
+      throw new TabletkeeperError(
+        'InvalidInput',
+        `no upload to ${JSON.stringify(directory)} has the id ${JSON.stringify(id)}`,
+      )
+    }
+    await this.#repository.makeReady()
+    return new S3Upload({ s3: this.#s3, memory: this.#memory, plan: this.#plan, directory, id })
+  }
+
+  localPath(key: ObjectKey): undefined {
+    assertKey(key)
+    return undefined
+  }
+
+  async probe(): Promise<void> {
+    await this.repository()
+    const written = randomBytes(64)
+    const object = { key: PROBE, writer: newUploadId() }
+    await putObject(this.#s3, written, { ...object, ifAbsent: false })
+    const range = { start: 1, end: written.length - 1 }
+    const body = await readObject(this.#s3, PROBE, range)
+    const { objects } = await listObjects(this.#s3, PROBE, { hidden: true, firstPage: true })
+    const isListed = objects.some(({ key, size }) => key === PROBE && size === written.length)
+    if (body === undefined || !written.subarray(1).equals(await buffer(body)) || !isListed) {
+      throw new TabletkeeperError(
+        'StorageUnavailable',
+        `${this.description} does not give back what was just written to it`,
+      )
+    }
+    await this.#proveConditions()
+  }
+
+  /** Ends its connections. */
+  close(): void {
+    this.#s3.close()
+  }
+
+  /** A store that replaces what it must not replace would lose a MANIFEST when two runs write the same backup. */
+  async #proveConditions(): Promise<void> {
+    if (!this.#s3.config.conditionalWrites) return
+    try {
+      await putObject(this.#s3, randomBytes(64), { key: PROBE, writer: newUploadId(), ifAbsent: true })
+    } catch (error) {
+      if (isError(error, 'Refused')) return
+      throw error
+    }
+    throw new TabletkeeperError(
+      'InvalidConfig',
+      `${this.description} replaces objects that it was told not to replace`,
+      {
+        hint: 'Set storage.conditionalWrites: false: then it is asked before each write whether the object is there.',
+      },
+    )
+  }
+
+  /** Objects of unknown size become multipart uploads when they are larger than a part. */
+  async #putStream(key: ObjectKey, body: Readable, ifAbsent: boolean): Promise<number> {
+    const writing = { s3: this.#s3, memory: this.#memory, plan: this.#plan, key, writer: newUploadId(), ifAbsent }
+    const writer = new S3Writer(writing)
+    try {
+      let size = 0
+      for await (const chunk of body) {
+        const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
+        await writer.write(bytes)
+        size += bytes.length
+      }
+      await writer.finish()
+      return size
+    } finally {
+      await writer.discard()
+    }
+  }
+
+  async #remove(keys: readonly ObjectKey[]): Promise<void> {
+    const batches = Array.from({ length: Math.ceil(keys.length / REMOVED_AT_ONCE) }, (_, at) =>
+      keys.slice(at * REMOVED_AT_ONCE, (at + 1) * REMOVED_AT_ONCE),
+    )
+    await forAll(batches, BATCHES_AT_ONCE, async (batch) => {
+      const [key = ''] = batch
+      const doing = {
+        doing: `remove ${key}${batch.length > 1 ? ` and ${batch.length - 1} more` : ''}`,
+        right: 's3:DeleteObject',
+        key,
+      }
+      const Objects = batch.map((one) => ({ Key: this.#s3.keyOf(one) }))
+      const { Errors = [] } = await this.#s3.ask(doing, (client) =>
+        client.send(new DeleteObjectsCommand({ Bucket: this.#s3.bucket, Delete: { Objects, Quiet: true } })),
+      )
+      const [first] = Errors.filter(({ Code }) => Code !== 'NoSuchKey')
+      if (first === undefined) return
+      const name = this.#s3.nameOf(first.Key ?? '')
+      const failure = Object.assign(new Error(first.Message ?? ''), { name: first.Code ?? 'InternalError' })
+      throw this.#s3.error(failure, { ...doing, doing: `remove ${name}`, key: name })
+    })
+  }
+
+  async #readText(name: string): Promise<string | undefined> {
+    const body = await readObject(this.#s3, name, undefined)
+    return body === undefined ? undefined : (await buffer(body)).toString('utf8')
+  }
+
+  async #writeNew(name: string, text: string): Promise<void> {
+    try {
+      await putObject(this.#s3, Buffer.from(text), { key: name, writer: newUploadId(), ifAbsent: true })
+    } catch (error) {
+      if (!isError(error, 'Refused')) throw error
+    }
+  }
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason))
+}

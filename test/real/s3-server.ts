@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto'
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { parseConfig } from '../../model/config.ts'
+import type { S3Config } from '../../model/config-storage.ts'
+import type { S3Keys } from '../../sandbox/versitygw.ts'
+import { startVersitygw, type Versitygw } from '../../sandbox/versitygw.ts'
+import { S3Store } from '../../storage/s3.ts'
+import type { PartPlan } from '../../storage/s3-parts.ts'
+
+export interface S3UnderTest {
+  readonly server: Versitygw
+  /** As who may do everything, without anything of ours in between. */
+  readonly admin: S3Client
+}
+
+/** One versitygw for the tests of a file; the process has its credentials, where the SDK looks for them. */
+export function useVersitygw(): () => S3UnderTest {
+  let running: S3UnderTest | undefined
+  beforeAll(async () => {
+    const server = await startVersitygw()
+    useKeys(server.keys)
+    const { endpoint, region, keys } = server
+    const admin = new S3Client({ endpoint, region, credentials: keys, forcePathStyle: true })
+    await admin.send(new CreateBucketCommand({ Bucket: BUCKET }))
+    running = { server, admin }
+  })
+  afterAll(async () => {
+    running?.admin.destroy()
+    await running?.server[Symbol.asyncDispose]()
+  })
+  return () => {
+    if (running === undefined) throw new Error('versitygw has not been started')
+    return running
+  }
+}
+
+export const BUCKET = 'backups'
+
+/** From here on the process asks with these. */
+export function useKeys(keys: S3Keys): void {
+  process.env['AWS_ACCESS_KEY_ID'] = keys.accessKeyId
+  process.env['AWS_SECRET_ACCESS_KEY'] = keys.secretAccessKey
+}
+
+/** A configuration of storage, as the file would have it. */
+export function s3Config(server: Versitygw, settings = ''): S3Config {
+  const storage = `{ kind: s3, bucket: ${BUCKET}, endpoint: "${server.endpoint}", pathStyle: true, ${settings} }`
+  const mysql = '{ defaultsFile: /etc/my.cnf, replication: { user: repl, passwordFile: /etc/repl } }'
+  const config = parseConfig(`storage: ${storage}\nmysql: ${mysql}`, 'test').storage
+  if (config.kind !== 's3') throw new Error(`${config.kind} instead of s3`)
+  return config
+}
+
+/** A root of its own, with a store for each process that looks at it. */
+export function newRoot(server: Versitygw, settings = '', plan?: PartPlan): { readonly root: string; open(): S3Store } {
+  const root = randomBytes(6).toString('hex')
+  const config = s3Config(server, `root: "${root}", ${settings}`)
+  return {
+    root,
+    open: () => {
+      const store = new S3Store(config, undefined, plan)
+      onTestFinished(() => store.close())
+      return store
+    },
+  }
+}

@@ -1,0 +1,6 @@
+import { describeObjectStore } from '../storage/conformance.ts'
+import { newRoot, useVersitygw } from './s3-server.ts'
+
+const s3 = useVersitygw()
+
+describeObjectStore('an S3 store', async () => ({ ...newRoot(s3().server), visibleAt: 'finish' }))
