@@ -1,5 +1,5 @@
-import type { Manifest } from '../../model/manifest.ts'
-import { formatAmounts } from '../../model/units.ts'
+import type { Manifest, TabletkeeperSection } from '../../model/manifest.ts'
+import { formatAmounts, formatDuration } from '../../model/units.ts'
 import type { BackupEntry } from '../../storage/catalogue.ts'
 import { compressionOf, sizesOf } from './backups.ts'
 import { formatClock, formatTime } from './clock.ts'
@@ -23,6 +23,7 @@ export function renderBackup(entry: BackupEntry, paint: Paint): string[] {
     fact('taken', takenOf(entry.time, manifest)),
     fact('position', manifest.Position.replace(/^MySQL56\//, '') || 'empty'),
     fact('data', dataOf(manifest)),
+    ...(manifest.Tabletkeeper === undefined ? [] : [fact('tablet', tabletOf(manifest.Tabletkeeper))]),
     fact('restores', `MySQL ${seriesOf(manifest.MySQLVersion)}; stock Vitess: yes`),
     fact('not in it', 'binary logs, keyring, my.cnf'),
     fact('run', manifest.Tabletkeeper?.Workflow ?? 'made by Vitess'),
@@ -44,6 +45,14 @@ function dataOf(manifest: Manifest): string {
   const compression = compressionOf(manifest)
   if (dataBytes === null || storedBytes === null) return `${counted(files, 'file')}, ${compression}; sizes are not told`
   return `${formatAmounts([dataBytes, storedBytes], ' → ')} ${compression}, ${counted(files, 'file')}`
+}
+
+/** What it meant for the tablet, and how that was. */
+function tabletOf({ OutOfServiceSeconds, Snapshot, PageCheck }: TabletkeeperSection): string {
+  const out = `out of service for ${formatDuration(OutOfServiceSeconds * 1000)}`
+  const how = Snapshot === 'reflink' ? ', copied from a clone' : ''
+  const pages = PageCheck.BadPages === 0 ? 'no damaged page' : counted(PageCheck.BadPages, 'damaged page')
+  return `${out}${how}; ${pages}`
 }
 
 function seriesOf(version: string): string {

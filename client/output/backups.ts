@@ -30,7 +30,11 @@ export interface BackupDocument {
   readonly storedBytes: number | null
   readonly seconds: number | null
   readonly compression: string | null
-  /** Null when Vitess made it. */
+  /** This and all that follows is null when Vitess made it. How its files were copied: `reflink` or `none`. */
+  readonly snapshot: string | null
+  readonly outOfServiceSeconds: number | null
+  /** Pages of InnoDB that were damaged on the tablet already. */
+  readonly badPages: number | null
   readonly tabletkeeperVersion: string | null
   readonly workflowId: string | null
   readonly runId: string | null
@@ -74,6 +78,9 @@ export function backupDocument(entry: BackupEntry): BackupDocument {
     storedBytes: sizes?.storedBytes ?? null,
     seconds: sizes?.seconds ?? null,
     compression: manifest === undefined ? null : compressionOf(manifest),
+    snapshot: manifest?.Tabletkeeper?.Snapshot ?? null,
+    outOfServiceSeconds: manifest?.Tabletkeeper?.OutOfServiceSeconds ?? null,
+    badPages: manifest?.Tabletkeeper?.PageCheck.BadPages ?? null,
     tabletkeeperVersion: manifest?.Tabletkeeper?.Version ?? null,
     workflowId: manifest?.Tabletkeeper?.Workflow ?? null,
     runId: manifest?.Tabletkeeper?.Run ?? null,

@@ -55,9 +55,11 @@ describe('the end of a run that failed', () => {
   })
 
   it('does not trust details that are not ours', () => {
-    for (const odd of [null, 'text', { step: 'nope', returnedBy: 7, suppressed: 'x', hint: {} }]) {
-      const { step, returnedBy, suppressed, hint } = failed(ApplicationFailure.nonRetryable('m', 'Refused', odd))
-      expect({ step, returnedBy, suppressed, hint }).toEqual({ suppressed: [] })
+    for (const odd of [null, 'text', { step: 'nope', returnedBy: 7, suppressed: 'x', hint: {}, verification: {} }]) {
+      const { step, returnedBy, suppressed, hint, verification } = failed(
+        ApplicationFailure.nonRetryable('m', 'Refused', odd),
+      )
+      expect({ step, returnedBy, suppressed, hint, verification }).toEqual({ suppressed: [] })
     }
   })
 

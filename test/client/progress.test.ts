@@ -5,6 +5,7 @@ import { renderCurrent } from '../../client/output/progress.ts'
 import { RunDisplay } from '../../client/output/run-view.ts'
 import { renderStep, shownSteps } from '../../client/output/steps.ts'
 import { waitingOf } from '../../client/output/waiting.ts'
+import type { StepName } from '../../model/runs.ts'
 import { aReport } from './a-report.ts'
 import { recordedTerminal } from './recorded-terminal.ts'
 import { anActivity, aProgress, aStatus, at, aView, RUN_ID } from './run-views.ts'
@@ -58,6 +59,21 @@ describe('the list of steps', () => {
       'done 6 in service',
       'done incomplete backup removed',
     ])
+  })
+
+  it('shows a failed clone before the steps that put the tablet back, a failed copy from a clone after them', () => {
+    const back = [
+      { step: 'startMysqld', seconds: 2, detail: '' },
+      { step: 'rejoin', seconds: 4, detail: '' },
+    ] as const
+    const dropped = { step: 'dropClone', seconds: 1, detail: '' } as const
+    const titles = (step: StepName) => {
+      const failure = { type: 'StorageFull', message: 'no space', step } as const
+      return shownSteps(aProgress({ done: [stopped, ...back, dropped], failure })).map(({ title }) => title)
+    }
+    expect(titles('cloneFiles').indexOf('4 files cloned')).toBe(1)
+    expect(titles('uploadFiles').indexOf('4b files copied')).toBe(3)
+    expect(titles('uploadFiles').at(-1)).toBe('clone dropped')
   })
 
   it('only ever grows at its end while a run fails and returns', () => {

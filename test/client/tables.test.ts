@@ -7,6 +7,7 @@ import { renderRestorePlan } from '../../client/output/restore-plan.ts'
 import { renderTable } from '../../client/output/table.ts'
 import { findTablet } from '../../model/config.ts'
 import type { BackupResult, RestoreResult } from '../../model/runs.ts'
+import type { VerifyResult } from '../../model/verification.ts'
 import type { BackupEntry, CompleteBackup } from '../../storage/catalogue.ts'
 import { parse } from '../model/minimal-config.ts'
 import { manifestOf } from '../storage/sample-backup.ts'
@@ -25,12 +26,16 @@ const ours: CompleteBackup = {
     FinishedTime: at(118).toISOString(),
     Tabletkeeper: {
       FormatVersion: 1,
-      Engine: 'stream',
-      Files: [{ Size: whole(41.2), Stored: whole(13.8) }],
+      Engine: 'frames',
+      FrameSize: 8 * 1024 * 1024,
+      Files: [{ Size: whole(41.2), Stored: whole(13.8), Hash: 'a'.repeat(64) }],
+      PageCheck: { BadPages: 0, Pages: [] },
+      Snapshot: 'reflink',
       Version: '0.1.0',
       Workflow: 'backup/commerce/0/zone1-0000000101/2026-11-24T02:30:00Z',
       Run: '0198',
       Seconds: 118,
+      OutOfServiceSeconds: 19.9,
     },
   }),
 }
@@ -98,10 +103,19 @@ describe('one backup', () => {
       'taken     2026-11-24 02:30:00 to 02:31:58 UTC on db2.example.com, Ver 9.7.4 MySQL Community Server',
       'position  98880065-e813-11f1-976c-02fc00000001:1-1537',
       'data      41.2 → 13.8 GiB zstd, 1 file',
+      'tablet    out of service for 19.9s, copied from a clone; no damaged page',
       'restores  MySQL 9.7.x; stock Vitess: yes',
       'not in it binary logs, keyring, my.cnf',
       'run       backup/commerce/0/zone1-0000000101/2026-11-24T02:30:00Z',
     ])
+  })
+  it('tells damaged pages, and nothing of what Vitess does not record', () => {
+    const section = ours.manifest.Tabletkeeper
+    if (section === undefined) throw new Error('it has no section')
+    const PageCheck = { BadPages: 2, Pages: [{ File: 0, Page: 1 }] }
+    const damaged = { ...ours, manifest: { ...ours.manifest, Tabletkeeper: { ...section, PageCheck } } }
+    expect(renderBackup(damaged, paint).join('\n')).toContain('; 2 damaged pages')
+    expect(renderBackup(vitess, paint).join('\n')).not.toContain('tablet  ')
   })
   it('says why it is not sound', () => {
     expect(renderBackup(corrupt, paint).join('\n')).toContain('it is not JSON')
@@ -120,6 +134,9 @@ describe('a JSON document', () => {
         storedBytes: whole(13.8),
         seconds: 118,
         compression: 'zstd',
+        snapshot: 'reflink',
+        outOfServiceSeconds: 19.9,
+        badPages: 0,
       },
     })
   })
@@ -139,6 +156,9 @@ describe('the outcome of a run', () => {
     files: 214,
     dataBytes: 41.2 * GIB,
     storedBytes: 13.8 * GIB,
+    snapshot: 'reflink',
+    badPages: 0,
+    firstBadPages: [],
     seconds: 118,
     outOfServiceSeconds: 19.9,
     type: 'REPLICA',
@@ -151,9 +171,28 @@ describe('the outcome of a run', () => {
     )
     expect(renderWarnings(result.warnings, paint)).toEqual(['warning binary logs: kept for a day', '  raise it'])
   })
+  it('of a verification says that the backup is sound, and what was read', () => {
+    const verified: VerifyResult = {
+      shard: SHARD,
+      backup: BACKUP,
+      files: 214,
+      dataBytes: 41.2 * GIB,
+      storedBytes: 13.8 * GIB,
+      damagedObjects: 0,
+      firstDamagedObjects: [],
+      damagedPages: 0,
+      firstDamagedPages: [],
+      warnings: [],
+      seconds: 61,
+    }
+    expect(renderOutcome(verified, paint)).toBe(
+      'done  2026-11-24.023000.zone1-0000000101 is sound  13.8 → 41.2 GiB, 1m01s, 214 files verified',
+    )
+  })
   it('says when a tablet started empty', () => {
-    const { files: _files, storedBytes: _stored, ...rest } = result
-    const empty: RestoreResult = { ...rest, backup: null, position: null }
+    const { shard, tablet, dataBytes, seconds, outOfServiceSeconds, type, lagSeconds, warnings } = result
+    const common = { shard, tablet, dataBytes, seconds, outOfServiceSeconds, type, lagSeconds, warnings }
+    const empty: RestoreResult = { ...common, backup: null, position: null }
     expect(renderOutcome(empty, paint)).toBe(
       'done  zone1-0000000101 started empty: commerce/0 has no backup  1m58s, type REPLICA, lag 0s',
     )
