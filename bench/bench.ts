@@ -50,23 +50,18 @@ async function bench(options: Options): Promise<void> {
     const measurements: Measurement[] = []
     const limits: Limit[] = []
     const runs: WholeRunFigures[] = []
-    const common = {
-      rounds: options.rounds,
-      concurrency: options.concurrency,
-      level: LEVEL,
-      directory: place,
-      seen: show,
-    }
     const { signal } = interrupted
+    const { rounds, concurrency, patience } = options
+    const common = { rounds, concurrency, patience, level: LEVEL, directory: place, signal, seen: show }
     for (const part of partsToMeasure(options, withVitess)) {
       if (isShape(part)) {
         const megabytes = part === 'huge' ? options.megabytes * 1.5 : options.megabytes
         const only = part === 'mixed' ? { withLimit: true, withVitess: false } : { withLimit: false, withVitess }
-        const shape = await contestShape({ ...common, ...only, shape: part, megabytes, signal })
+        const shape = await contestShape({ ...common, ...only, shape: part, megabytes })
         measurements.push(...shape.measurements)
         limits.push(...shape.limits)
       } else if (part === 'small-files') {
-        measurements.push(...(await contestSmallFiles({ ...common, count: options.smallFiles, signal })))
+        measurements.push(...(await contestSmallFiles({ ...common, count: options.smallFiles })))
       } else {
         runs.push(...(await contestRuns({ ...options, directory: place, signal, seen: showRun })))
       }
@@ -92,10 +87,18 @@ function show(measurement: Measurement): void {
 }
 
 function showRun(run: WholeRunFigures): void {
-  const { name, seconds, downtimeBeyondStopStartSeconds: down, agentMaxRssBytes, historyEvents, files } = run
+  const {
+    name,
+    seconds,
+    downtimeBeyondStopStartSeconds: down,
+    agentMaxRssBytes,
+    agentIdleRssBytes,
+    historyEvents,
+    files,
+  } = run
   process.stdout.write(
     `run: ${name}: ${files} files, ${seconds.toFixed(1)} s, mysqld down ${down.toFixed(3)} s beyond stop and start, ` +
-      `agent ${(agentMaxRssBytes / 1024 ** 2).toFixed(0)} MiB, ${historyEvents} events\n`,
+      `agent ${(agentMaxRssBytes / 1024 ** 2).toFixed(0)} MiB (${(agentIdleRssBytes / 1024 ** 2).toFixed(0)} before), ${historyEvents} events\n`,
   )
 }
 

@@ -13,7 +13,7 @@ import { canMountXfs, mountXfs } from './xfs-image.ts'
 /** Downtime is a matter of tenths of a second: once is not enough. */
 const SNAPSHOT_RUNS = 3
 const MANY_FILES = 20_000
-const SLACK = 3 << 30
+const SLACK = 3 * 1024 ** 3
 
 export interface RunsContest extends Options {
   readonly signal: AbortSignal

@@ -20,6 +20,7 @@ export interface ShapeContest extends EngineOptions {
   readonly directory: string
   readonly withVitess: boolean
   readonly withLimit: boolean
+  readonly patience: number
   readonly signal: AbortSignal
   readonly seen: (measurement: Measurement) => void
 }
@@ -42,8 +43,8 @@ export async function contestShape(
     await vitess.backup()
     contenders.push(...vttablet(vitess, dataSet))
   }
-  const { rounds, seen, signal } = contest
-  const measurements = await runContest({ name: shape, contenders, rounds, directory, seen, signal })
+  const { rounds, seen, patience, signal } = contest
+  const measurements = await runContest({ name: shape, contenders, rounds, directory, seen, patience, signal })
   return { measurements, limits }
 }
 

@@ -15,12 +15,13 @@ export interface EngineOptions {
 export async function backUpByEngine(
   files: readonly Pick<DataFile, 'base' | 'name' | 'path'>[],
   directory: string,
-  options: EngineOptions,
+  { level, concurrency }: EngineOptions,
 ): Promise<Outcome> {
   const store = join(directory, 'store')
   await mkdir(store)
   const listed = files.map(({ base, name, path }) => ({ base, name, path }))
-  return await runOnce('copy-once', { kind: 'backup', files: listed, store, directory, ...options }, outcomeSchema)
+  const job = { kind: 'backup', files: listed, store, directory, level, concurrency }
+  return await runOnce('copy-once', job, outcomeSchema)
 }
 
 /** Restores into that directory what `backUpByEngine` stored in another one. */

@@ -18,6 +18,8 @@ export interface Options {
   /** GiB of the sparse file. */
   readonly sparseGigabytes: number
   readonly concurrency: number
+  /** How long each run waits for a quiet machine, in milliseconds. */
+  readonly patience: number
   /** Build Vitess when it is not there. */
   readonly buildVitess: boolean
   readonly withVitess: boolean
@@ -42,8 +44,8 @@ export const USAGE = `npm run bench -- [options]
   --quick             a small data set, 3 rounds, few small files: whether it works, not how fast
 `
 
-const DEFAULTS = { size: '2048', rounds: '7', smallFiles: '100000', sparse: 20 }
-const QUICK = { size: '128', rounds: '3', smallFiles: '2000', sparse: 2 }
+const DEFAULTS = { size: '2048', rounds: '7', smallFiles: '100000', sparse: 20, patience: 30_000 }
+const QUICK = { size: '128', rounds: '3', smallFiles: '2000', sparse: 2, patience: 1_000 }
 
 /**
  * Reads the command line.
@@ -65,6 +67,7 @@ export function parseOptions(commandLine: readonly string[], results: string): O
     smallFiles,
     sparseGigabytes: defaults.sparse,
     concurrency: number('concurrency', values.concurrency ?? String(availableParallelism()), 1),
+    patience: defaults.patience,
     buildVitess: values.vitess,
     withVitess: !values['no-vitess'],
     directory: values.directory,

@@ -3,7 +3,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 const WINDOW = 500
 const QUIET = 0.06
-const LONGEST = 30_000
 
 /** Share of the time of all cores, 0 to 1, that something ran or waited for a disk during `milliseconds`. */
 async function busyShare(milliseconds: number): Promise<number> {
@@ -21,11 +20,12 @@ export function parseCpuTimes(stat: string): { readonly total: number; readonly 
 }
 
 /**
- * Waits until the machine does next to nothing, half a minute at most.
+ * Waits until the machine does next to nothing.
+ * @param patience the longest wait, in milliseconds
  * @returns the share of all cores that is busy still: what a measurement beside it is worth
  */
-export async function awaitQuiet(): Promise<number> {
-  const end = performance.now() + LONGEST
+export async function awaitQuiet(patience: number): Promise<number> {
+  const end = performance.now() + patience
   for (;;) {
     const busy = await busyShare(WINDOW)
     if (busy <= QUIET || performance.now() > end) return busy

@@ -55,7 +55,7 @@ export const RUNS = {
   smallFiles: 'small files',
   snapshot: 'data set, snapshot',
   snapshotQuarter: 'quarter of the data set, snapshot',
-  snapshotManyFiles: '20 000 files, snapshot',
+  snapshotManyFiles: 'many small files, snapshot',
 } as const
 
 export function reportOf(measured: Measured): Report {
@@ -77,6 +77,8 @@ export function reportOf(measured: Measured): Report {
   const memory = (name: string) =>
     middle(runs.filter((run) => run.name === name).map((run) => run.agentMaxRssBytes / 1024 ** 2))
   const events = runs.map(({ historyEvents }) => historyEvents)
+  // A run with a snapshot has more steps than one without.
+  const plainEvents = runs.filter(({ snapshot }) => snapshot === 'none').map(({ historyEvents }) => historyEvents)
   return {
     ratios: {
       backupVsTarZstd: ratio(ours, throughput('mixed', 'tar backup')),
@@ -110,7 +112,7 @@ export function reportOf(measured: Measured): Report {
       downtimeGrowthAtFourTimes: ratio(downtime(RUNS.snapshot), downtime(RUNS.snapshotQuarter)),
       downtimeBeyondStopStartSecondsManyFiles: downtime(RUNS.snapshotManyFiles),
       downtimeBeyondStopStartSecondsPlain: downtime(RUNS.plain),
-      historyEventsDifference: events.length < 2 ? null : Math.max(...events) - Math.min(...events),
+      historyEventsDifference: plainEvents.length < 2 ? null : Math.max(...plainEvents) - Math.min(...plainEvents),
     },
   }
 }

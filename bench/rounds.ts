@@ -32,6 +32,8 @@ export interface Contest<Name extends string> {
   /** Where runs write. */
   readonly directory: string
   readonly seen: (measurement: Measurement<Name>) => void
+  /** How long each run waits for a quiet machine, in milliseconds. */
+  readonly patience: number
   readonly signal: AbortSignal
 }
 
@@ -44,7 +46,7 @@ export async function runContest<Name extends string>(contest: Contest<Name>): P
   for (let round = 1; round <= contest.rounds; round += 1) {
     for (const contender of shuffled(contest.contenders)) {
       contest.signal.throwIfAborted()
-      const { busyBefore, ...outcome } = await runPrepared(contender, contest.directory)
+      const { busyBefore, ...outcome } = await runPrepared(contender, contest)
       const measurement = { contest: contest.name, contender: contender.name, round, busyBefore, ...outcome }
       contest.seen(measurement)
       measurements.push(measurement)
@@ -56,14 +58,14 @@ export async function runContest<Name extends string>(contest: Contest<Name>): P
 /** One run in a fresh directory, with memory touched, sources read and nothing else going on. */
 export async function runPrepared(
   { writes, sources, run }: Pick<Contender<string>, 'writes' | 'sources' | 'run'>,
-  directory: string,
+  { directory, patience }: Pick<Contest<string>, 'directory' | 'patience'>,
 ): Promise<Outcome & { readonly busyBefore: number }> {
   const fresh = await mkdtemp(join(directory, 'run-'))
   try {
     await touchMemory(join(fresh, 'touch'), writes)
     await readAll(await sources())
     await syncFileSystem(fresh)
-    const busyBefore = await awaitQuiet()
+    const busyBefore = await awaitQuiet(patience)
     return { busyBefore, ...(await run(fresh)) }
   } finally {
     await rm(fresh, { recursive: true })

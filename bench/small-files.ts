@@ -36,6 +36,7 @@ export interface SmallFilesContest extends EngineOptions {
   readonly rounds: number
   readonly directory: string
   readonly seen: (measurement: Measurement) => void
+  readonly patience: number
   readonly signal: AbortSignal
 }
 
@@ -50,6 +51,7 @@ export async function contestSmallFiles(contest: SmallFilesContest): Promise<Mea
     rounds,
     directory,
     seen: contest.seen,
+    patience: contest.patience,
     signal: contest.signal,
     contenders: [
       {

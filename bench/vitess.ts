@@ -64,7 +64,7 @@ export async function startVitessBench(directory: string, dataSet: DataSet, conc
   await replica.startVttablet([...compression, '--restore-concurrency', String(concurrency)])
   await cell.vtctl('PlannedReparentShard', SHARD, '--new-primary', primary.alias)
 
-  const pid = await vttabletPid(replica.alias)
+  const pid = await vttabletPid(replica.alias, storageRoot)
   const shardDirectory = join(storageRoot, ...Object.values(partsOf(SHARD)))
   const backups = async () => (await readdir(shardDirectory).catch(() => [])).sort()
   const measure = async (kind: 'backup' | 'restore', ...command: string[]): Promise<VitessCopy> => {
@@ -130,12 +130,12 @@ async function sizesOf(backup: string, layout: ServerLayout): Promise<Pick<Vites
   return { dataBytes, storedBytes }
 }
 
-/** The vttablet of that alias that runs on this machine. */
-async function vttabletPid(alias: string): Promise<number> {
+/** The vttablet of that alias which keeps its backups there: others may run on this machine. */
+async function vttabletPid(alias: string, storageRoot: string): Promise<number> {
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue
     const words = (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).split('\0')
-    if (words[0]?.endsWith('vttablet') && words.includes(alias)) return Number(name)
+    if (words[0]?.endsWith('vttablet') && words.includes(alias) && words.includes(storageRoot)) return Number(name)
   }
   throw new TabletkeeperError('NotFound', `no vttablet of ${alias} runs`)
 }

@@ -39,6 +39,8 @@ export interface WholeRunFigures {
   readonly downtimeBeyondStopStartSeconds: number
   /** The most that the agent's process ever had. */
   readonly agentMaxRssBytes: number
+  /** The same before the backup began. */
+  readonly agentIdleRssBytes: number
   /** Events of the backup's history. */
   readonly historyEvents: number
 }
@@ -82,6 +84,7 @@ export async function measureWholeRun(run: WholeRun): Promise<WholeRunFigures> {
   started.defer(agent.stop)
 
   await using keeper = await Tabletkeeper.connect({ address: temporal.address })
+  const idle = await usageOf(agent.pid)
   const backup = await keeper.backup({ shard: shard.shard, tablet: tablet.alias })
   const { files, dataBytes, storedBytes, seconds, outOfServiceSeconds, snapshot } = await backup.result()
   return {
@@ -94,6 +97,7 @@ export async function measureWholeRun(run: WholeRun): Promise<WholeRunFigures> {
     outOfServiceSeconds,
     downtimeBeyondStopStartSeconds: lastRestartGap(await readFile(tablet.errorLog, 'utf8')),
     agentMaxRssBytes: (await usageOf(agent.pid)).maxRssBytes,
+    agentIdleRssBytes: idle.maxRssBytes,
     historyEvents: await countEvents(temporal.address, backup.workflowId),
   }
 }
