@@ -10,6 +10,10 @@ export async function openStore(storage: Config['storage']): Promise<ObjectStore
     }
     case 's3':
     case 'ceph': {
+      if (storage.kind === 'ceph' && storage.bucketPerKeyspace) {
+        const { KeyspaceBuckets } = await import('./keyspace-buckets.ts')
+        return new KeyspaceBuckets(storage)
+      }
       const { S3Store } = await import('./s3.ts')
       return new S3Store(storage)
     }

@@ -15,6 +15,7 @@ import { abortMultipart, listMultipartUploads } from './s3-multipart.ts'
 import { headObject, putObject } from './s3-object.ts'
 import { PartPlan } from './s3-parts.ts'
 import { readObject } from './s3-reader.ts'
+import { rootOf } from './s3-root.ts'
 import { SEGMENTS } from './s3-segments.ts'
 import { isUploadId, newUploadId, S3Upload } from './s3-upload.ts'
 import { S3Writer } from './s3-writer.ts'
@@ -28,6 +29,14 @@ const AT_ONCE = 16
 
 const PROBE = '.tabletkeeper-probe'
 
+export interface S3StoreOptions {
+  /** Instead of that of the configuration. */
+  readonly bucket?: string
+  /** Where the bucket is but one of those that a repository has. */
+  readonly repository?: BucketRepository
+  readonly plan?: PartPlan | undefined
+}
+
 /** Objects in a bucket of Amazon S3, or of a store that speaks its protocol. */
 export class S3Store implements ObjectStore {
   readonly description: string
@@ -36,18 +45,12 @@ export class S3Store implements ObjectStore {
   readonly #memory: PartMemory
   readonly #repository: BucketRepository
 
-  /** @param bucket instead of that of the configuration */
-  constructor(config: S3Config, bucket?: string, plan = new PartPlan(config)) {
+  constructor(config: S3Config, { bucket, repository, plan = new PartPlan(config) }: S3StoreOptions = {}) {
     this.#s3 = new S3Connection(config, bucket)
     this.description = this.#s3.description
     this.#plan = plan
     this.#memory = new PartMemory(Math.max(PART_MEMORY, 4 * plan.largest))
-    this.#repository = new BucketRepository({
-      description: this.description,
-      read: (name) => this.#readText(name),
-      writeNew: (name, text) => this.#writeNew(name, text),
-      level: (prefix) => listObjects(this.#s3, prefix, { delimiter: '/', firstPage: true }),
-    })
+    this.#repository = repository ?? new BucketRepository(rootOf(this.#s3))
   }
 
   /** How many requests were sent so far, for measurements. */
@@ -218,19 +221,6 @@ export class S3Store implements ObjectStore {
       const failure = Object.assign(new Error(first.Message ?? ''), { name: first.Code ?? 'InternalError' })
       throw this.#s3.error(failure, { ...doing, doing: `remove ${name}`, key: name })
     })
-  }
-
-  async #readText(name: string): Promise<string | undefined> {
-    const body = await readObject(this.#s3, name, undefined)
-    return body === undefined ? undefined : (await buffer(body)).toString('utf8')
-  }
-
-  async #writeNew(name: string, text: string): Promise<void> {
-    try {
-      await putObject(this.#s3, Buffer.from(text), { key: name, writer: newUploadId(), ifAbsent: true })
-    } catch (error) {
-      if (!isError(error, 'Refused')) throw error
-    }
   }
 }
 

@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import {
+  AbortMultipartUploadCommand,
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { parseConfig } from '../../model/config.ts'
 import type { S3Config } from '../../model/config-storage.ts'
@@ -59,9 +67,20 @@ export function newRoot(server: Versitygw, settings = '', plan?: PartPlan): { re
   return {
     root,
     open: () => {
-      const store = new S3Store(config, undefined, plan)
+      const store = new S3Store(config, { plan })
       onTestFinished(() => store.close())
       return store
     },
   }
+}
+
+/** Removes a bucket and all that is in it. */
+export async function emptyBucket(admin: S3Client, bucket: string): Promise<void> {
+  const { Contents = [] } = await admin.send(new ListObjectsV2Command({ Bucket: bucket }))
+  for (const { Key } of Contents) await admin.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
+  const { Uploads = [] } = await admin.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
+  for (const { Key, UploadId } of Uploads) {
+    await admin.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }))
+  }
+  await admin.send(new DeleteBucketCommand({ Bucket: bucket }))
 }
