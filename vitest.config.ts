@@ -10,6 +10,7 @@ export const FAULT_SUITES = [
   'one-at-a-time',
   'restore-crash',
   'restore-faults',
+  'snapshot-faults',
 ].map((suite) => `test/integration/${suite}.test.ts`)
 
 /** Real servers on a small machine: two files at once, and time for a mysqld to start, stop and catch up. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { RunHandle } from '../../client/run-handle.ts'
@@ -9,7 +9,7 @@ import { type CowFileSystem, mountCow, obstacleToCow } from '../../sandbox/cow-f
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { eventually, expectInService, expectNothingPublished } from './assertions.ts'
 import { addReplica, expectNothingLeft } from './restored.ts'
-import { startWorld, type World, type WorldOptions } from './world.ts'
+import { QUICK, startWorld, type World, type WorldOptions } from './world.ts'
 
 /** Why the tests of snapshots cannot run here, or undefined. */
 export const NO_COW = await obstacleToCow()
@@ -30,6 +30,8 @@ export async function startCowWorld(options: Partial<WorldOptions> = {}): Promis
     const world = stack.use(await startWorld({ replicas: 0, ...options }))
     await world.startControl()
     const replica = await addReplica(world, 101, join(cow.path, 'data'))
+    // For commands: the world wrote it before there was this tablet.
+    await writeFile(world.configPath, `${world.shard.configText(world)}\n${QUICK}\n`)
     const dispose = stack.move()
     return { world, cow, replica, alias: replica.alias, [Symbol.asyncDispose]: () => dispose.disposeAsync() }
   } catch (error) {

@@ -1,0 +1,287 @@
+import { ApplicationFailure } from '@temporalio/common'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { RunHandle } from '../../client/run-handle.ts'
+import type { BackupResult } from '../../model/runs.ts'
+import { runCommand } from '../../sandbox/command.ts'
+import { eventually, expectInService } from './assertions.ts'
+import {
+  awaitNoClone,
+  awaitUpload,
+  type CowWorld,
+  clonesOf,
+  expectUndone,
+  NO_COW,
+  ON_COW,
+  startCowWorld,
+} from './cow-world.ts'
+import { type CrashingAgent, SLOW, startCrashingAgent } from './crashing-agent.ts'
+import { type Fault, gateAt, withFaults } from './faults.ts'
+import { askHealth, watchHealth } from './health.ts'
+import { awaitReturned, leaseOf, startBackup, terminate } from './held-tablet.ts'
+import { runKeeper } from './keeper-command.ts'
+import { expectNothingLeft } from './restored.ts'
+import type { Running } from './world.ts'
+
+/** What a backup from a clone goes through once its tablet is taken. */
+const STEPS = [
+  'takeOutOfService',
+  'stopMysqld',
+  'cloneFiles',
+  'startMysqld',
+  'rejoin',
+  'uploadFiles',
+  'checkBackup',
+] as const
+
+describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
+  let cow: CowWorld
+  const agents: Running[] = []
+  const processes: CrashingAgent[] = []
+
+  beforeAll(async () => {
+    cow = await startCowWorld()
+  })
+  afterEach(async () => {
+    await Promise.all(processes.splice(0).map((one) => one.kill()))
+    await Promise.all(agents.splice(0).map((one) => one.stop()))
+  })
+  afterAll(async () => {
+    await cow?.[Symbol.asyncDispose]()
+  })
+
+  async function startAgent(...faults: Fault[]): Promise<void> {
+    agents.push(await cow.world.startAgent(cow.alias, { interceptors: withFaults(...faults) }))
+  }
+
+  async function startProcess(yaml?: string): Promise<CrashingAgent> {
+    const agent = await startCrashingAgent(cow.world, cow.replica, yaml)
+    processes.push(agent)
+    return agent
+  }
+
+  const handleOf = (run: RunHandle<BackupResult>) => cow.world.client.workflow.getHandle(run.workflowId, run.runId)
+
+  /** What was published is removed, so that nothing complete is left for the next test. */
+  async function removePublished({ backup }: BackupResult): Promise<void> {
+    const { shard } = cow.world.shard
+    expect(await runKeeper(cow.world, 'remove', shard, backup, '--yes')).toMatchObject({ status: 0 })
+  }
+
+  describe('drops the clone and gives the tablet back', () => {
+    test.each(STEPS)('when step %s fails after it has acted', async (step) => {
+      const happens = () => {
+        throw ApplicationFailure.nonRetryable(`made to fail at ${step}`, 'MysqldFailed')
+      }
+      await startAgent({ at: step, when: 'after', happens })
+      const run = await startBackup(cow.world, cow.alias)
+      await expect(run.result()).rejects.toMatchObject({ type: 'MysqldFailed', step, suppressed: [] })
+      await expectUndone(cow)
+    })
+
+    test.each(STEPS)('when it is cancelled during step %s', async (step) => {
+      let cancel = async (): Promise<void> => {}
+      const happens = async () => {
+        await cancel()
+        await new Promise((resolve) => setTimeout(resolve, 1_500))
+      }
+      await startAgent({ at: step, when: 'before', happens })
+      const run = await startBackup(cow.world, cow.alias)
+      cancel = () => run.cancel()
+      await expect(run.result()).rejects.toMatchObject({ type: 'Cancelled' })
+      await expectUndone(cow)
+    })
+
+    test('when it is cancelled in the middle of its upload', async () => {
+      await startProcess(SLOW)
+      const run = await startBackup(cow.world, cow.alias)
+      await awaitUpload(run)
+      await run.cancel()
+      await expect(run.result()).rejects.toMatchObject({ type: 'Cancelled' })
+      await expectUndone(cow)
+    })
+
+    test.each(['cloneFiles', 'uploadFiles'] as const)('when it is terminated during step %s', async (step) => {
+      const gate = gateAt(step, 'after')
+      await startAgent(gate.fault)
+      const run = await startBackup(cow.world, cow.alias)
+      await gate.reached
+      await terminate(cow.world, run)
+      gate.open()
+      await awaitReturned(cow.replica)
+      await expectUndone(cow)
+    })
+
+    test('when it is terminated in the middle of its upload, and the tablet serves all the time', async () => {
+      const config = cow.world.config()
+      const backup = { ...config.backup, level: 19, concurrency: 1 }
+      agents.push(await cow.world.startAgent(cow.alias, { config: { ...config, backup } }))
+      const run = await startBackup(cow.world, cow.alias)
+      await awaitUpload(run)
+      await eventually(
+        () => askHealth(cow.world, cow.alias),
+        ({ status }) => status === 200,
+      )
+      const health = watchHealth(cow.world, cow.alias)
+      await terminate(cow.world, run)
+      const terminatedAt = Date.now()
+      await awaitNoClone(cow.replica)
+      expect(Date.now() - terminatedAt).toBeLessThan(15_000)
+      const answers = await health.stop()
+      expect(answers.length).toBeGreaterThan(1)
+      expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+      await expectUndone(cow)
+    })
+
+    test('when it is reset during its upload: the run that begins there has no clone', async () => {
+      let reset = async (): Promise<void> => {}
+      await startAgent({ at: 'uploadFiles', when: 'before', happens: () => reset() })
+      const run = await startBackup(cow.world, cow.alias)
+      reset = async () => {
+        const { events } = await handleOf(run).fetchHistory()
+        const scheduled = events?.find(
+          (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'uploadFiles',
+        )
+        await cow.world.client.workflowService.resetWorkflowExecution({
+          namespace: 'default',
+          workflowExecution: { workflowId: run.workflowId, runId: run.runId },
+          workflowTaskFinishEventId:
+            scheduled?.activityTaskScheduledEventAttributes?.workflowTaskCompletedEventId ?? null,
+          requestId: crypto.randomUUID(),
+          reason: 'tried by a test',
+        })
+      }
+      await run.result().catch(() => undefined)
+      const next = cow.world.keeper.handle(run.workflowId)
+      await eventually(
+        async () => (await next.status()).state,
+        (state) => state === 'failed',
+      )
+      await expectUndone(cow)
+    })
+  })
+
+  test('a cancellation that comes when it is published changes nothing: the clone goes, the backup stays', async () => {
+    let cancel = async (): Promise<void> => {}
+    await startAgent({ at: 'dropClone', when: 'before', happens: () => cancel() })
+    const run = await startBackup(cow.world, cow.alias)
+    cancel = () => run.cancel()
+    const result = await run.result()
+    expect(await cow.world.stored()).toContainEqual({ name: result.backup, complete: true })
+    expect(await clonesOf(cow.replica)).toEqual([])
+    await removePublished(result)
+  })
+
+  test.each([
+    ['before it cloned', 'cloneFiles', 'before'],
+    ['when it has cloned', 'cloneFiles', 'after'],
+  ] as const)('goes on when its agent is stopped %s', async (_what, at, when) => {
+    let agent: Running | undefined
+    const stopping = Promise.withResolvers<void>()
+    const happens = async () => {
+      stopping.resolve(agent?.stop())
+      await new Promise((resolve) => setTimeout(resolve, 3_000))
+      throw ApplicationFailure.retryable('the agent ended')
+    }
+    agent = await cow.world.startAgent(cow.alias, { interceptors: withFaults({ at, when, happens }) })
+    const run = await startBackup(cow.world, cow.alias)
+    await stopping.promise
+    await startAgent()
+    const result = await run.result()
+    expect(result.snapshot).toBe('reflink')
+    await expectInService(cow.world, cow.replica)
+    await expectNothingLeft(cow.replica)
+    await removePublished(result)
+  })
+
+  describe('whose agent is killed', () => {
+    test('right after the clone: goes on at once, and completes', async () => {
+      const agent = await startProcess()
+      const run = await startBackup(cow.world, cow.alias)
+      await eventually(
+        async () => (await leaseOf(cow.replica))?.step?.name,
+        (step) => step === 'startMysqld' || step === 'rejoin',
+      )
+      await agent.kill()
+      expect(await clonesOf(cow.replica)).toHaveLength(2)
+      const killedAt = Date.now()
+      await startProcess()
+      const result = await run.result()
+      // The heartbeat of the killed one would have timed out after a minute.
+      expect(Date.now() - killedAt).toBeLessThan(40_000)
+      await expectInService(cow.world, cow.replica)
+      await expectNothingLeft(cow.replica)
+      await removePublished(result)
+    })
+
+    test('during the upload: goes on at once, and completes', async () => {
+      const agent = await startProcess(SLOW)
+      const run = await startBackup(cow.world, cow.alias)
+      await awaitUpload(run)
+      await agent.kill()
+      const killedAt = Date.now()
+      await startProcess(SLOW)
+      const result = await run.result()
+      expect(Date.now() - killedAt).toBeLessThan(40_000)
+      await expectInService(cow.world, cow.replica)
+      await expectNothingLeft(cow.replica)
+      await removePublished(result)
+    })
+
+    test('and its run terminated meanwhile: the next agent drops the clone, and no return to service does', async () => {
+      const agent = await startProcess(SLOW)
+      const run = await startBackup(cow.world, cow.alias)
+      await awaitUpload(run)
+      await agent.kill()
+      await terminate(cow.world, run)
+      const clones = await clonesOf(cow.replica)
+      expect(clones).toHaveLength(2)
+
+      expect(await runKeeper(cow.world, 'agent', 'return', cow.alias)).toMatchObject({
+        status: 0,
+        stdout: expect.stringContaining('nothing to do'),
+      })
+      expect(await clonesOf(cow.replica)).toEqual(clones)
+      await startProcess()
+      await awaitNoClone(cow.replica)
+      await expectUndone(cow)
+    })
+  })
+
+  test("is given up before the tablet's own file system is full, and mysqld writes on", async () => {
+    const filler = `${cow.cow.path}/filler`
+    await startProcess(SLOW)
+    const run = await startBackup(cow.world, cow.alias)
+    await awaitUpload(run)
+    await runCommand('sh', [
+      '-c',
+      `fallocate -l $(( $(stat -f -c '%a * %S' ${filler.replace('/filler', '')}) - 50000000 )) ${filler}`,
+    ])
+    try {
+      await expect(run.result()).rejects.toMatchObject({
+        type: 'StorageFull',
+        step: 'uploadFiles',
+        message: expect.stringContaining('the clone in it is given up'),
+      })
+      await awaitNoClone(cow.replica)
+    } finally {
+      await runCommand('rm', [filler])
+    }
+    await expectUndone(cow)
+  })
+
+  test('is not begun where there is no room for what changes meanwhile: mysqld is down for the copy, and people are told', async () => {
+    const filler = `${cow.cow.path}/filler`
+    await startAgent()
+    await runCommand('sh', ['-c', `fallocate -l $(( $(stat -f -c '%a * %S' ${cow.cow.path}) - 50000000 )) ${filler}`])
+    try {
+      const result = await (await startBackup(cow.world, cow.alias)).result()
+      expect(result).toMatchObject({
+        snapshot: 'none',
+        warnings: [{ about: 'snapshot', message: expect.stringContaining('a clone needs') }],
+      })
+      await removePublished(result)
+    } finally {
+      await runCommand('rm', [filler])
+    }
+  })
+})
