@@ -12,6 +12,9 @@ import type { Doing, S3Connection } from './s3-connection.ts'
 import { named } from './s3-errors.ts'
 import { newObjectParameters } from './s3-object.ts'
 
+/** The store calculates the CRC-32 of the object from those of its parts, and keeps it. */
+const OF_WHOLE_OBJECT = { ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' } as const
+
 /** A part that the store has. */
 export interface StoredPart {
   readonly size: number
@@ -40,7 +43,7 @@ export class MultipartUpload {
       client.send(
         new CreateMultipartUploadCommand({
           ...parameters,
-          ...(s3.config.checksums ? { ChecksumAlgorithm: 'CRC32' } : {}),
+          ...(s3.config.checksums ? OF_WHOLE_OBJECT : {}),
         }),
       ),
     )
@@ -110,6 +113,7 @@ export class MultipartUpload {
           ...this.#place(),
           ...customer,
           ...(ifAbsent && this.#s3.config.conditionalWrites ? { IfNoneMatch: '*' } : {}),
+          ...(this.#s3.config.checksums ? { ChecksumType: OF_WHOLE_OBJECT.ChecksumType } : {}),
           MultipartUpload: {
             Parts: parts.map(([number, { etag, crc }]) => ({
               PartNumber: number,

@@ -1,4 +1,3 @@
-import type { S3Config } from '../model/config-storage.ts'
 import { TabletkeeperError } from '../model/errors.ts'
 
 const MIB = 1024 * 1024
@@ -8,6 +7,16 @@ const GIB = 1024 * MIB
 const LARGEST_SEGMENT = 5 * GIB
 /** Numbers of parts that are kept for segments. */
 const MOST_SEGMENTS = 1024
+
+/** What a store takes, as the configuration says it. */
+export interface PartLimits {
+  /** Bytes of the first parts. */
+  readonly partSize: number
+  /** Parts of one object. */
+  readonly maxParts: number
+  /** Whether all parts of an object but the last must have the same size. */
+  readonly equalParts: boolean
+}
 
 /**
  * Which part of an object has which size. Nobody knows an object's size before it is whole, and a part is in memory while it is sent, so
@@ -27,7 +36,7 @@ export class PartPlan {
   /** The last part that is sent as it is. */
   readonly #lastDirect: number
 
-  constructor({ partSize, maxParts, equalParts }: Pick<S3Config, 'partSize' | 'maxParts' | 'equalParts'>) {
+  constructor({ partSize, maxParts, equalParts }: PartLimits) {
     this.#partSize = partSize
     this.#maxParts = maxParts
     this.#equal = equalParts
