@@ -17,6 +17,9 @@ const prefix = text(
 const endpoint = leaf('an address without anything after it; write https://s3.example.com', readEndpoint, {
   isSecret: true,
 })
+const apiEndpoint = leaf('an address without anything after it; write http://127.0.0.1:4443', readEndpoint, {
+  isSecret: true,
+})
 const encryption = leaf(
   'how the store encrypts; write s3, { kms: <key id> } or { customerKeyFile: <absolute path> }, or leave it out: as the bucket says',
   readEncryption,
@@ -50,7 +53,7 @@ const s3Keys = {
 
 const NO_BUCKET = 'the bucket, or bucketPerKeyspace: true for the layout of Vitess: one of the two'
 
-const KINDS = 'file, s3, ceph'
+const KINDS = 'file, s3, ceph, gcs, module'
 
 /** Where backups are kept, with everything said (`STORAGE_DEFAULTS`). */
 export const storageSchema = z.discriminatedUnion(
@@ -68,9 +71,18 @@ export const storageSchema = z.discriminatedUnion(
       path: ['bucket'],
       error: NO_BUCKET,
     }),
-    z.looseObject({ kind: z.literal('gcs') }).transform((_, context) => {
-      context.addIssue({ code: 'custom', path: ['kind'], message: `yet supported; write one of ${KINDS}` })
-      return z.NEVER
+    section({
+      kind: z.literal('gcs'),
+      bucket: bucketName,
+      root: prefix.exactOptional(),
+      apiEndpoint: apiEndpoint.exactOptional(),
+      connectTimeout: timeout,
+      stallTimeout: timeout,
+    }),
+    section({
+      kind: z.literal('module'),
+      path: absolutePath('/etc/tabletkeeper/my-storage.js'),
+      options: leaf('a map of what the module takes', (value) => (isTree(value) ? value : undefined)),
     }),
   ],
   {
@@ -86,6 +98,10 @@ export type StorageConfig = z.infer<typeof storageSchema>
 /** Storage of Amazon S3's protocol: `kind: s3`, and `kind: ceph`, which is the same with defaults of its own. */
 export type S3Config = Extract<StorageConfig, { readonly kind: 's3' | 'ceph' }>
 
+export type GcsConfig = Extract<StorageConfig, { readonly kind: 'gcs' }>
+
+const TIMEOUTS = { connectTimeout: '10s', stallTimeout: '1m' } as const
+
 const S3_DEFAULTS = {
   pathStyle: false,
   partSize: '8MiB',
@@ -94,14 +110,15 @@ const S3_DEFAULTS = {
   conditionalWrites: true,
   checksums: true,
   signPayload: 'auto',
-  connectTimeout: '10s',
-  stallTimeout: '1m',
+  ...TIMEOUTS,
 } as const
 
 /** Values of keys that `storage` does not say, by its kind. */
 export const STORAGE_DEFAULTS: Readonly<Record<string, Tree>> = {
   s3: S3_DEFAULTS,
   ceph: { ...S3_DEFAULTS, bucketPerKeyspace: false, pathStyle: true, region: 'us-east-1' },
+  gcs: TIMEOUTS,
+  module: { options: {} },
 }
 
 function readEndpoint(value: unknown): string | undefined {

@@ -17,5 +17,13 @@ export async function openStore(storage: Config['storage']): Promise<ObjectStore
       const { S3Store } = await import('./s3.ts')
       return new S3Store(storage)
     }
+    case 'gcs': {
+      const { GcsStore } = await import('./gcs.ts')
+      return new GcsStore(storage)
+    }
+    case 'module': {
+      const { openModule } = await import('./module.ts')
+      return await openModule(storage)
+    }
   }
 }

@@ -19,8 +19,8 @@ async function fileWith(root: string): Promise<string> {
 describe('the configuration', () => {
   it('is the file of --config before that of TABLETKEEPER_CONFIG', async () => {
     vi.stubEnv('TABLETKEEPER_CONFIG', await fileWith('/by/environment'))
-    expect((await loadConfiguration()).storage.root).toBe('/by/environment')
-    expect((await loadConfiguration({ path: await fileWith('/by/flag') })).storage.root).toBe('/by/flag')
+    expect((await loadConfiguration()).storage).toMatchObject({ root: '/by/environment' })
+    expect((await loadConfiguration({ path: await fileWith('/by/flag') })).storage).toMatchObject({ root: '/by/flag' })
   })
 
   it('does not fall back when the file that was named is not there', async () => {

@@ -100,9 +100,11 @@ describe('a mistake is told with its line, key, value and what is allowed', () =
     )
   })
 
-  test('storage of kind gcs is not yet supported, and its own keys are not blamed', () => {
-    const { message } = refusal(MINIMAL.replace('kind: file, root: /mnt/backups', 'kind: gcs, bucket: b'))
-    expect(message).toBe('tk.yaml:1 storage.kind: "gcs" is not yet supported; write one of file, s3, ceph')
+  test('storage of a kind that there is not names those that there are', () => {
+    const { message } = refusal(MINIMAL.replace('kind: file, root: /mnt/backups', 'kind: azure, bucket: b'))
+    expect(message).toBe(
+      'tk.yaml:1 storage.kind: "azure" is not a kind of storage; write one of file, s3, ceph, gcs, module',
+    )
   })
 
   test.each([

@@ -1,0 +1,191 @@
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import type { GcsConfig } from '../model/config-storage.ts'
+import { isError, TabletkeeperError } from '../model/errors.ts'
+import { BucketRepository } from './bucket-repository.ts'
+import { isWriteId, newWriteId } from './file-names.ts'
+import { forAll } from './for-all.ts'
+import { GcsConnection, type GcsOptions } from './gcs-connection.ts'
+import { listObjects } from './gcs-listing.ts'
+import { describeObject, type GcsObject, putObject, removeObject } from './gcs-object.ts'
+import { readObject } from './gcs-reader.ts'
+import { dropRecords, finalKeyOf, GcsUpload } from './gcs-upload.ts'
+import { GcsWriter } from './gcs-writer.ts'
+import { assertKey, assertPrefix } from './object-key.ts'
+import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions, Repository } from './object-store.ts'
+import { PartMemory } from './part-memory.ts'
+
+/** For chunks that are collected or on their way, of all objects together. */
+const CHUNK_MEMORY = 64 * 1024 * 1024
+const AT_ONCE = 32
+
+const PROBE = '.tabletkeeper-probe'
+const PROBE_TEXT = Buffer.from('tabletkeeper was here\n')
+
+/** Objects in a bucket of Google Cloud Storage. */
+export class GcsStore implements ObjectStore {
+  readonly description: string
+  readonly #gcs: GcsConnection
+  readonly #memory = new PartMemory(CHUNK_MEMORY)
+  readonly #repository: BucketRepository
+
+  constructor(config: GcsConfig, options: GcsOptions = {}) {
+    const gcs = new GcsConnection(config, options)
+    this.#gcs = gcs
+    this.description = gcs.description
+    this.#repository = new BucketRepository({
+      description: gcs.description,
+      read: async (key) => {
+        const body = await readObject(gcs, key)
+        return body && (await buffer(body)).toString('utf8')
+      },
+      writeNew: async (key, text) => {
+        try {
+          await putObject(gcs, Buffer.from(text), { key, writer: newWriteId(), ifAbsent: true })
+        } catch (error) {
+          if (!isError(error, 'Refused')) throw error
+        }
+      },
+      level: async (prefix) => listingOf(await listObjects(gcs, prefix, { delimiter: '/' })),
+    })
+  }
+
+  async repository(): Promise<Repository> {
+    return await this.#repository.look()
+  }
+
+  async put(key: ObjectKey, body: Buffer | Readable, options: PutOptions = {}): Promise<number> {
+    // Until it is read, a body that fails has nobody else who listens.
+    if (body instanceof Readable) body.on('error', () => {})
+    const { signal, ifAbsent = false } = options
+    const abort = () => body instanceof Readable && body.destroy(asError(signal?.reason))
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      assertKey(key)
+      signal?.throwIfAborted()
+      await this.#repository.makeReady()
+      const object = { key, writer: newWriteId(), ifAbsent, signal }
+      if (body instanceof Readable) return await this.#putStream(object, body)
+      await putObject(this.#gcs, body, object)
+      return body.length
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      if (body instanceof Readable) body.destroy()
+    }
+  }
+
+  async get(key: ObjectKey, range?: ByteRange): Promise<Readable> {
+    assertKey(key)
+    const body = await readObject(this.#gcs, key, range)
+    if (body !== undefined) return body
+    await this.#repository.assertReady(true)
+    throw new TabletkeeperError('NotFound', `${this.description} has no object ${key}`)
+  }
+
+  async head(key: ObjectKey): Promise<ObjectInfo | undefined> {
+    assertKey(key)
+    const found = await describeObject(this.#gcs, key)
+    if (found === undefined) await this.#repository.assertReady(true)
+    return found && infoOf(key, found)
+  }
+
+  async list(prefix: string, options: { readonly delimiter?: '/' } = {}): Promise<Listing> {
+    assertPrefix(prefix)
+    const found = listingOf(await listObjects(this.#gcs, prefix, options))
+    // Asked last: what was not found was so while the repository was there.
+    await this.#repository.assertReady(found.objects.length + found.prefixes.length === 0)
+    return found
+  }
+
+  async delete(keys: readonly ObjectKey[]): Promise<void> {
+    keys.forEach(assertKey)
+    await this.#repository.assertReady()
+    await forAll(keys, AT_ONCE, (key) => removeObject(this.#gcs, key))
+  }
+
+  /** Resumable uploads that nobody has recorded yet are not found: no listing has them, and they end by themselves after a week. */
+  async abortUploads(prefix: string): Promise<void> {
+    assertPrefix(prefix)
+    await this.#repository.assertReady()
+    const directory = prefix.slice(0, prefix.lastIndexOf('/') + 1)
+    const below = await listObjects(this.#gcs, directory, { hidden: true })
+    await dropRecords(this.#gcs, below, (key) => finalKeyOf(key).startsWith(prefix))
+  }
+
+  async upload(directory: string, id = newWriteId()): Promise<GcsUpload> {
+    assertKey(`${directory}0`)
+    if (!directory.endsWith('/') || !isWriteId(id)) {
+      throw new TabletkeeperError(
+        'InvalidInput',
+        `no upload to ${JSON.stringify(directory)} has the id ${JSON.stringify(id)}`,
+      )
+    }
+    await this.#repository.makeReady()
+    return new GcsUpload({ gcs: this.#gcs, memory: this.#memory, directory, id })
+  }
+
+  localPath(key: ObjectKey): undefined {
+    assertKey(key)
+    return undefined
+  }
+
+  /** The probe object is removed where that is allowed; where it is not, it stays, and proves that conditions are honoured. */
+  async probe(): Promise<void> {
+    const gcs = this.#gcs
+    await this.repository()
+    try {
+      await putObject(gcs, PROBE_TEXT, { key: PROBE, writer: newWriteId(), ifAbsent: true })
+    } catch (error) {
+      if (!isError(error, 'Refused')) throw error
+    }
+    const body = await readObject(gcs, PROBE, { start: 1, end: PROBE_TEXT.length - 1 })
+    const { objects } = await listObjects(gcs, PROBE, { hidden: true })
+    const isListed = objects.get(PROBE)?.size === PROBE_TEXT.length
+    if (body === undefined || !PROBE_TEXT.subarray(1).equals(await buffer(body)) || !isListed) {
+      throw new TabletkeeperError(
+        'StorageUnavailable',
+        `${this.description} does not give back what was just written to it`,
+      )
+    }
+    try {
+      await removeObject(gcs, PROBE)
+    } catch (error) {
+      if (!isError(error, 'StorageDenied')) throw error
+    }
+  }
+
+  /** Ends its connections. */
+  close(): void {
+    this.#gcs.close()
+  }
+
+  async #putStream(object: ConstructorParameters<typeof GcsWriter>[0]['object'], body: Readable): Promise<number> {
+    const writer = new GcsWriter({ gcs: this.#gcs, memory: this.#memory, object })
+    try {
+      let size = 0
+      for await (const chunk of body) {
+        const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
+        await writer.write(bytes)
+        size += bytes.length
+      }
+      await writer.finish()
+      return size
+    } finally {
+      await writer.discard()
+    }
+  }
+}
+
+function listingOf({ objects, prefixes }: Awaited<ReturnType<typeof listObjects>>): Listing {
+  return { objects: [...objects].map(([key, object]) => infoOf(key, object)), prefixes }
+}
+
+function infoOf(key: ObjectKey, { size, updated }: GcsObject): ObjectInfo {
+  return { key, size, modified: updated }
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason))
+}
