@@ -1,0 +1,34 @@
+import { z } from 'zod'
+
+const common = z.object({
+  root: z.string(),
+  ledger: z.string(),
+  concurrency: z.int(),
+  /** Milliseconds after its beginning. */
+  cancelAfter: z.number().optional(),
+})
+
+/** What `copy-process.ts` is told. */
+export const copyOrder = z.discriminatedUnion('kind', [
+  common.extend({
+    kind: z.literal('backup'),
+    source: z.string(),
+    /** A file that gets a line for each write to the store. */
+    writes: z.string().optional(),
+  }),
+  common.extend({ kind: z.literal('restore'), manifest: z.string(), staging: z.string() }),
+])
+export type CopyOrder = z.infer<typeof copyOrder>
+
+/** What it answers, as one line of JSON. */
+export const copyOutcome = z.object({
+  failure: z.string().nullable(),
+  seconds: z.number(),
+  /** From a cancel to the end. */
+  settledMilliseconds: z.number().nullable(),
+  delayP99Milliseconds: z.number(),
+  delayMaxMilliseconds: z.number(),
+  /** The most memory that the process had at any time (VmHWM). */
+  maxRssMebibytes: z.number(),
+})
+export type CopyOutcome = z.infer<typeof copyOutcome>

@@ -1,0 +1,65 @@
+import { appendFileSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { copyBackup } from '../../engine/backup-copy.ts'
+import { restoreFiles } from '../../engine/restore-copy.ts'
+import { messageOf } from '../../model/errors.ts'
+import { parseManifest } from '../../model/manifest.ts'
+import type { DataFile } from '../../mysql/data-directory.ts'
+import { FileStore } from '../../storage/file.ts'
+import { SHARD } from '../storage/sample-backup.ts'
+import { type CopyOrder, type CopyOutcome, copyOrder } from './copy-order.ts'
+import { InterferedStore } from './interfered-store.ts'
+import { describe } from './sample-files.ts'
+import { DIRECTORY, HEADER, NAME } from './sample-run.ts'
+
+// A process that copies or restores, for tests that kill it or look at what it takes: `node copy-process.ts <order as JSON>`.
+
+const order = copyOrder.parse(JSON.parse(process.argv[2] ?? ''))
+const delays = monitorEventLoopDelay({ resolution: 5 })
+const controller = new AbortController()
+const { signal } = controller
+let cancelledAt: number | undefined
+
+const work = order.kind === 'backup' ? await backupOf(order) : await restoreOf(order)
+process.stdout.write('ready\n')
+if (order.cancelAfter !== undefined) {
+  setTimeout(() => {
+    cancelledAt = performance.now()
+    controller.abort(new Error('cancelled'))
+  }, order.cancelAfter)
+}
+delays.enable()
+const began = performance.now()
+const failure = await work().then(() => null, messageOf)
+const ended = performance.now()
+const outcome: CopyOutcome = {
+  failure,
+  seconds: (ended - began) / 1000,
+  settledMilliseconds: cancelledAt === undefined ? null : ended - cancelledAt,
+  delayP99Milliseconds: delays.percentile(99) / 1e6,
+  delayMaxMilliseconds: delays.max / 1e6,
+  maxRssMebibytes: process.resourceUsage().maxRSS / 1024,
+}
+process.stdout.write(`${JSON.stringify(outcome)}\n`)
+
+async function backupOf({ source, root, ledger, concurrency, writes }: CopyOrder & { kind: 'backup' }) {
+  const files: DataFile[] = []
+  for (const entry of await readdir(source, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isFile()) files.push(await describe(path, 'Data', relative(source, path)))
+  }
+  files.sort((a, b) => (a.name < b.name ? -1 : 1))
+  const onWrite = (name: string) => writes !== undefined && appendFileSync(writes, `${name}\n`)
+  const store = new InterferedStore(root, { onWrite: (name) => void onWrite(name) })
+  const common = { directory: DIRECTORY, header: HEADER, level: 1, signal, onProgress: () => {} }
+  return () => copyBackup({ ...common, files, store, ledger, concurrency })
+}
+
+async function restoreOf({ root, ledger, concurrency, staging, manifest: path }: CopyOrder & { kind: 'restore' }) {
+  const manifest = parseManifest(await readFile(path, 'utf8'), { shard: SHARD, backup: NAME })
+  const roots = { Data: staging, InnoDBData: staging, InnoDBLog: staging }
+  const common = { directory: DIRECTORY, signal, onProgress: () => {} }
+  return () => restoreFiles({ ...common, manifest, store: new FileStore(root), roots, ledger, concurrency })
+}
