@@ -140,7 +140,12 @@ describe('list and show', () => {
         return next(url, context)
       } })`
     const NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent(hook)}`
-    for (const args of [['--version'], ['list', 'commerce/0', '--offline'], ['show', 'commerce/0']]) {
+    for (const args of [
+      ['--version'],
+      ['list', 'commerce/0', '--offline'],
+      ['show', 'commerce/0'],
+      ['verify', 'commerce/0', '--offline'],
+    ]) {
       expect((await runCli(args, { ...env, NODE_OPTIONS })).stderr).not.toContain('LOADED')
     }
     expect((await runCli(['status'], { ...env, NODE_OPTIONS })).stderr).toContain('LOADED')
