@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startInBackground } from './background-program.ts'
 import { runCommand } from './command.ts'
-import { freePort } from './free-port.ts'
+import { freePort, isFree } from './free-port.ts'
 import { provideVersitygw } from './provide-versitygw.ts'
 
 export interface VersitygwOptions {
@@ -12,6 +12,8 @@ export interface VersitygwOptions {
   readonly directory?: string
   /** Default: a free one. */
   readonly port?: number
+  /** Files, in PEM; then it speaks HTTPS. */
+  readonly tls?: { readonly certificate: string; readonly key: string }
 }
 
 /** Who may ask an S3 server. */
@@ -22,7 +24,7 @@ export interface S3Keys {
 
 /** versitygw on 127.0.0.1: Amazon S3's protocol, objects in a directory. It has no bucket yet. */
 export interface Versitygw extends AsyncDisposable {
-  /** `http://127.0.0.1:<port>` */
+  /** `http://127.0.0.1:<port>`; with `tls`, `https://…` */
   readonly endpoint: string
   readonly region: string
   /** Of who may do everything. */
@@ -47,17 +49,20 @@ export async function startVersitygw(options: VersitygwOptions = {}): Promise<Ve
   const [objects, users] = [join(directory, 'objects'), join(directory, 'users')]
   for (const path of [objects, users]) await mkdir(path, { recursive: true, mode: 0o700 })
   const port = options.port ?? (await freePort())
-  const endpoint = `http://127.0.0.1:${port}`
+  const { tls } = options
+  const endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
   const keys = newKeys()
   const server = await startInBackground({
     program,
     arguments: [
       ...['--port', `127.0.0.1:${port}`, '--region', REGION, '--iam-dir', users, '--iam-cache-disable'],
-      ...['--keep-alive', '--health', '/health', '--quiet', 'posix', objects],
+      ...(tls === undefined ? [] : ['--cert', tls.certificate, '--key', tls.key]),
+      ...['--keep-alive', '--quiet', 'posix', objects],
     ],
     environment: { ROOT_ACCESS_KEY: keys.accessKeyId, ROOT_SECRET_KEY: keys.secretAccessKey },
     log: join(directory, 'versitygw.log'),
-    isReady: async () => (await fetch(`${endpoint}/health`)).ok,
+    // Whether its certificate is known here is not the question.
+    isReady: async () => !(await isFree(port)),
   })
   return {
     endpoint,

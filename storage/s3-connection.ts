@@ -1,14 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
 import type { S3Config } from '../model/config-storage.ts'
 import { S3Encryption } from './s3-encryption.ts'
-import { isDamaged, isMissing, s3Error } from './s3-errors.ts'
+import { isMissing, s3Error } from './s3-errors.ts'
 import { S3Requests } from './s3-requests.ts'
+import { ATTEMPTS, S3Retries } from './s3-retries.ts'
 
-/** Times a request is sent, by the SDK: with growing pauses between, some twenty seconds in all. Then Temporal goes on. */
-const ATTEMPTS = 6
-/** Times that what arrived damaged is sent again. */
-const DAMAGED_ATTEMPTS = 3
 /** At once; each part and each range that is on its way has one. */
 const CONNECTIONS = 64
 /** A store puts terabytes together before it answers. */
@@ -99,16 +95,9 @@ export class S3Connection {
 
   /** As `ask`, with the errors of the SDK. */
   async try<T>(question: (client: S3Client) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const answer = await question(this.#client)
-        this.#hasAnswered = true
-        return answer
-      } catch (error) {
-        if (!isDamaged(error) || attempt === DAMAGED_ATTEMPTS) throw error
-        await pause(100 * attempt)
-      }
-    }
+    const answer = await question(this.#client)
+    this.#hasAnswered = true
+    return answer
   }
 
   error(error: unknown, { doing, right, key }: Doing) {
@@ -157,7 +146,7 @@ function clientConfig(config: S3Config): S3ClientConfig {
     ...(region === undefined ? {} : { region }),
     forcePathStyle: pathStyle,
     maxAttempts: ATTEMPTS,
-    retryMode: 'standard',
+    retryStrategy: new S3Retries(),
     // We have the CRC-32 of what we send, and checksums of our own in what we read.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

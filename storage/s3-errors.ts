@@ -177,17 +177,9 @@ export function isDenied(error: unknown): boolean {
   )
 }
 
-/** Whether what was sent arrived damaged: worth another try, which the SDK does not make. */
+/** Whether what was sent arrived damaged: worth another try. */
 export function isDamaged(error: unknown): boolean {
   return error instanceof Error && own(BY_NAME, error.name) === DAMAGED
-}
-
-/** How often the SDK has sent the request. */
-export function attemptsOf(error: unknown): number {
-  const metadata = metadataOf(error)
-  return metadata !== undefined && 'attempts' in metadata && typeof metadata.attempts === 'number'
-    ? metadata.attempts
-    : 1
 }
 
 function kindOf(error: unknown, operation: S3Operation): Kind {
