@@ -10,6 +10,7 @@ import { formatManifest, type Manifest, parseManifest } from '../../model/manife
 import type { Progress } from '../../model/runs.ts'
 import type { Verification } from '../../model/verification.ts'
 import type { FileStore } from '../../storage/file.ts'
+import type { ObjectStore } from '../../storage/object-store.ts'
 import { SHARD } from '../storage/sample-backup.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { copyRecord, DIRECTORY, manifestFor, NAME, newStore } from './sample-backup.ts'
@@ -34,6 +35,17 @@ beforeAll(async () => {
   expect(server.map(({ name }) => name)).toEqual(expect.arrayContaining(['ibdata1', 'undo_001', 'pages/t.ibd']))
 }, 180_000)
 
+/** The same objects, for somebody who cannot open them as files. */
+function remote(store: FileStore): ObjectStore {
+  return new Proxy<ObjectStore>(store, {
+    get: (target, key) => {
+      if (key === 'localPath') return () => undefined
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
 /** A backup of these files as the agent makes it: with what the copy has seen of bad pages. */
 async function backupOf(files: readonly ServerFile[]): Promise<Backup> {
   const source = await temporaryDirectory()
@@ -51,7 +63,7 @@ async function backupOf(files: readonly ServerFile[]): Promise<Backup> {
 }
 
 async function verify(
-  { manifest, store }: Pick<Backup, 'manifest' | 'store'>,
+  { manifest, store }: { readonly manifest: Manifest; readonly store: ObjectStore },
   onProgress: (progress: Progress) => void = () => {},
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Verification> {
@@ -142,6 +154,16 @@ describe('a backup of a real server', () => {
     const found = await verify({ ...backup, manifest: { ...backup.manifest, Tabletkeeper: { ...section, Files } } })
     expect(found.damagedObjects).toBe(server.length)
     expect(found.firstDamagedObjects[0]?.reason).toContain('has SHA-256')
+  })
+
+  test('is read from a store whose objects are no files of this host as well', async () => {
+    const backup = await backupOf(server)
+    const store = remote(backup.store)
+    expect(await verify({ ...backup, store })).toMatchObject({ damagedObjects: 0, damagedPages: 0 })
+    await flip(objectOf(backup, 'undo_001'), 1000)
+    await flip(objectOf(backup, 'sys/sys_config.ibd'), 100)
+    const { firstDamagedObjects } = await verify({ ...backup, store })
+    expect(firstDamagedObjects.map(({ file }) => file).sort()).toEqual(['sys/sys_config.ibd', 'undo_001'])
   })
 
   test('may have objects beside it, which are told and do no harm', async () => {
