@@ -11,6 +11,7 @@ import { formatManifest, parseManifest } from '../../model/manifest.ts'
 import { parseShardName, partsOf } from '../../model/shard-name.ts'
 import { createAdminUserStatements } from '../../mysql/grants.ts'
 import { readJournal } from '../../mysql/swap-journal.ts'
+import { readCloneRecord } from '../../tablets/clone-record.ts'
 import { type Block, readPage, readPages } from './pages.ts'
 
 const blocks = (await readPages()).flatMap((page) => page.blocks)
@@ -60,14 +61,20 @@ describe('the formats that docs/format.md specifies', async () => {
     for (const key of Object.keys(lease)) expect(text).toMatch(new RegExp(`^\\|.*\`${key}\`.*\\|$`, 'm'))
   })
 
-  it('are those of the swap journal and the ledger of a copy', async () => {
+  it('are those of the swap journal, the record of a clone and the ledger of a copy', async () => {
     const datadir = await mkdtemp(join(tmpdir(), 'tabletkeeper-format-'))
     try {
       const folder = join(datadir, '.tabletkeeper')
       await mkdir(folder)
       await writeFile(join(folder, 'swap-journal.json'), example('journal'))
+      const { token } = parseLease(example('lease'), 'lease.json')
+      await writeFile(join(folder, `clone-${token}.json`), example('clone'))
       await writeFile(join(folder, 'ledger'), `${example('copy ledger')}\n`)
       expect(await readJournal(datadir)).toMatchObject({ phase: 'swapped', systemTablespace: join(datadir, 'ibdata1') })
+      const clone = await readCloneRecord(datadir, token)
+      expect(clone).toMatchObject({ token, backup: name, roots: [datadir, '/var/lib/mysql-redo'] })
+      const { text } = await readPage('docs/format.md')
+      for (const key of Object.keys(clone ?? {})) expect(text).toMatch(new RegExp(`^\\|.*\`${key}\`.*\\|$`, 'm'))
       expect(await readCopyRecord(join(folder, 'ledger'), name)).toMatchObject({ backup: name, lsn: '38708845' })
     } finally {
       await rm(datadir, { recursive: true })
