@@ -7,14 +7,17 @@ import { promisify } from 'node:util'
 import { ApplicationFailure } from '@temporalio/common'
 import { parseBackupName } from '../model/backup-name.ts'
 import { VERSION } from '../model/version.ts'
+import { mountCow } from '../sandbox/cow-file-system.ts'
 import { provideTemporal } from '../sandbox/provide-temporal.ts'
+import { replicateFrom } from '../sandbox/replicate.ts'
 import { withFaults } from '../test/integration/faults.ts'
 import { startWorld } from '../test/integration/world.ts'
 
 /*
  * Records the histories that test/workflows/replay.test.ts replays: one for each way through each workflow. Run it once for each version
- * that is released; what is there already stays, since runs of released versions must go on replaying.
+ * that is released, as root, who may mount a file system; what is there already stays, since runs of released versions must go on replaying.
  */
+await using cow = await mountCow(500)
 await using world = await startWorld({ replicas: 1, megabytes: 1 })
 const [replica] = world.shard.replicas
 if (replica === undefined) throw new Error('the sample shard has no replica')
@@ -81,5 +84,22 @@ const run = await world.keeper.backup(world.input(replica.alias))
 cancel = () => run.cancel()
 await record('backup-cancelled-at-stop', run)
 await cancelled.stop()
+
+const onCow = await world.shard.addTablet(103, { datadir: join(cow.path, 'data') })
+await onCow.initialize()
+await onCow.start()
+await replicateFrom(onCow, world.shard.primary, world.shard.replicationAccount)
+await world.shard.awaitReplicated(onCow)
+const cloning = await world.startAgent(onCow.alias)
+await record('backup-from-clone', await world.keeper.backup(world.input(onCow.alias)))
+await cloning.stop()
+let cancelUpload = async (): Promise<void> => {}
+const uploading = await world.startAgent(onCow.alias, {
+  interceptors: withFaults({ at: 'uploadFiles', when: 'before', happens: () => cancelUpload() }),
+})
+const upload = await world.keeper.backup(world.input(onCow.alias))
+cancelUpload = () => upload.cancel()
+await record('backup-cancelled-at-upload', upload)
+await uploading.stop()
 
 await record('backup-no-agent', await world.keeper.backup({ ...world.input(replica.alias), agentTimeout: '1s' }))

@@ -22,7 +22,9 @@ test('histories of every way through every workflow are recorded', () => {
   expect([...kinds].sort()).toEqual([
     'backup',
     'backup-cancelled-at-stop',
+    'backup-cancelled-at-upload',
     'backup-failed-at-copy',
+    'backup-from-clone',
     'backup-no-agent',
     'bootstrap',
     'restore',
