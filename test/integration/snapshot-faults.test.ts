@@ -171,6 +171,23 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
     await removePublished(result)
   })
 
+  test('ends when it is abandoned during the upload, and the host that comes back drops the clone', async () => {
+    const agent = await startProcess(SLOW)
+    const run = await startBackup(cow.world, cow.alias)
+    await awaitUpload(run)
+    await agent.kill()
+    await run.abandon()
+    // Its heartbeat has to time out first.
+    await expect(run.result(AbortSignal.timeout(90_000))).rejects.toMatchObject({
+      type: 'NoAgent',
+      message: `abandoned: the host of ${cow.alias} is lost`,
+    })
+    expect(await clonesOf(cow.replica)).toHaveLength(2)
+    await startProcess()
+    await awaitNoClone(cow.replica)
+    await expectUndone(cow)
+  }, 120_000)
+
   test.each([
     ['before it cloned', 'cloneFiles', 'before'],
     ['when it has cloned', 'cloneFiles', 'after'],

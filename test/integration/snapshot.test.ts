@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { isError } from '../../model/errors.ts'
@@ -126,6 +126,37 @@ describe.skipIf(NO_COW !== undefined)(`a backup of a tablet ${ON_COW}`, () => {
     expect(Tabletkeeper).toMatchObject({ Snapshot: 'none', OutOfServiceSeconds: result.outOfServiceSeconds })
     await expectInService(cow.world, cow.replica)
     await expectNothingLeft(cow.replica)
+  })
+
+  test('copies pages that are damaged on the tablet as they are, and says so to everybody', async () => {
+    const { world, replica, alias } = cow
+    // Free, so that no server reads it: only whoever looks at all pages sees that its checksum is wrong.
+    const [page, size] = [6, 16_384]
+    const damage = async (byte: number) => {
+      await using file = await open(join(replica.datadir, 'commerce/waiting_list.ibd'), 'r+')
+      await file.write(Buffer.alloc(size, byte), 0, size, page * size)
+    }
+    await damage(7)
+    try {
+      await startAgent('auto')
+      const result = await (await startBackup(world, alias)).result()
+      const found = { file: 'commerce/waiting_list.ibd', page }
+      expect(result).toMatchObject({ snapshot: 'reflink', badPages: 1, firstBadPages: [found] })
+      expect(result.warnings).toEqual([
+        {
+          about: alias,
+          message: `1 page of its files is damaged, the first in ${found.file}, page ${page}: copied as they are`,
+          hint: expect.stringContaining('CHECK TABLE'),
+        },
+      ])
+      const { Tabletkeeper, FileEntries } = await manifestOf(result)
+      const [bad] = Tabletkeeper?.PageCheck.Pages ?? []
+      expect(Tabletkeeper?.PageCheck.BadPages).toBe(1)
+      expect(bad?.Page).toBe(page)
+      expect(FileEntries[bad?.File ?? -1]?.Name).toBe(found.file)
+    } finally {
+      await damage(0)
+    }
   })
 
   test('is refused while another one copies from its clone, naming that run', async () => {
