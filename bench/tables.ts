@@ -18,7 +18,7 @@ interface Kind {
   readonly seed: Readonly<Record<string, string>>
   /** Those of them that are made anew for each row that is copied from the seed. */
   readonly fresh: Readonly<Record<string, string>>
-  /** Bytes that a row takes in the tablespace, its index included; seen. */
+  /** Bytes that a row takes in the tablespace, its index included; with free space in pages and extents it is some more. */
   readonly rowBytes: number
 }
 
