@@ -58,7 +58,8 @@ async function copyToStorage(
   { backup, snapshot, stop, concurrency, ...copy }: Copy,
 ): Promise<CopySummary> {
   const { tablet, config, store } = context
-  const ledger = copyLedgerPath(tablet.leasePath, backup)
+  const { datadir } = await tablet.driver.layout()
+  const ledger = copyLedgerPath(datadir, backup)
   const { workflowId, runId } = attempt
   using stall = watchForStall(work, store.description)
   const totals = await copyBackup({

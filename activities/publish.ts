@@ -18,7 +18,10 @@ import { onTablet, type TabletContext } from './tablet-context.ts'
 export function publishActivities(context: TabletContext): Pick<TabletActivities, 'checkBackup' | 'publishBackup'> {
   const { tablet, store } = context
   const { shard } = tablet.driver
-  const recordOf = (backup: BackupName) => readCopyRecord(copyLedgerPath(tablet.leasePath, backup), backup)
+  const recordOf = async (backup: BackupName) => {
+    const { datadir } = await tablet.driver.layout()
+    return await readCopyRecord(copyLedgerPath(datadir, backup), backup)
+  }
   return {
     checkBackup: onTablet(context, async (attempt, { backup }) => {
       attempt.sign({ waitingFor: 'every stored object to be checked' })
@@ -37,7 +40,7 @@ export function publishActivities(context: TabletContext): Pick<TabletActivities
         await store.put(key, Buffer.from(text), { ifAbsent: true, signal: attempt.signal })
         await rememberRepository(tablet.leasePath, store)
       }
-      await removeCopyLedger(tablet.leasePath, backup)
+      await removeCopyLedger((await tablet.driver.layout()).datadir, backup)
     }),
   }
 }

@@ -19,6 +19,7 @@ import {
   removeCloneRecord,
   writeCloneRecord,
 } from './clone-record.ts'
+import { removeCopyLedger } from './copy-ledger-path.ts'
 import type { TabletDriver } from './driver.ts'
 import { SoleWork, type Work } from './sole-work.ts'
 import { assertStoppedAt, type StoppedAt } from './stop-fence.ts'
@@ -125,7 +126,10 @@ export class TabletClones {
     return await result.ended
   }
 
-  /** Removes a clone, whole or not, after whoever copies from it has stopped. Nothing there is no error. */
+  /**
+   * Removes a clone, whole or not, and the record of what was copied from it, after whoever copies has stopped. Nothing there is no
+   * error.
+   */
   async drop(token: string): Promise<void> {
     const work = this.#workOn(token)
     await work.exclusively(async () => {
@@ -134,6 +138,7 @@ export class TabletClones {
       const record = await readCloneRecord(datadir, token)
       if (record === undefined) return
       for (const root of record.roots) await rm(cloneFolder(root, token), { recursive: true, force: true })
+      await removeCopyLedger(datadir, record.backup)
       await removeCloneRecord(datadir, token)
     })
     this.#works.delete(token)

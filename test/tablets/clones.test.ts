@@ -12,6 +12,7 @@ import type { ServerLayout } from '../../mysql/my-cnf.ts'
 import { privateFolderPath } from '../../mysql/private-folder.ts'
 import { type CowFileSystem, mountCow, obstacleToCow } from '../../sandbox/cow-file-system.ts'
 import { type CloneOwner, TabletClones } from '../../tablets/clones.ts'
+import { copyLedgerPath } from '../../tablets/copy-ledger-path.ts'
 import type { StoppedAt } from '../../tablets/stop-fence.ts'
 import { arrangeTablet } from '../mysql/real-tablet.ts'
 import { smallFileSystem } from '../storage/mounts.ts'
@@ -95,7 +96,11 @@ describe.skipIf(NO_COW !== undefined)('clones of a stopped server', () => {
       })
       const roots = [layout.datadir, layout.innodbLogHome]
       expect(roots.map((root) => existsSync(cloneFolder(root, owner.token)))).toEqual([true, true])
+      const ledger = copyLedgerPath(layout.datadir, owner.backup)
+      await mkdir(dirname(ledger))
+      await writeFile(ledger, '')
       await clones.drop(owner.token)
+      expect(existsSync(ledger)).toBe(false)
       expect(await clones.all()).toEqual([])
       for (const root of roots) expect(await namesIn(root)).toEqual([])
     },
@@ -203,7 +208,7 @@ describe.skipIf(NO_COW !== undefined)('clones of a stopped server', () => {
     await expect(copying).rejects.toBe(reason)
   })
 
-  test("a record that cannot be read is told of, and nothing is dropped by it", async () => {
+  test('a record that cannot be read is told of, and nothing is dropped by it', async () => {
     const { clones, layout, stop } = await arrange()
     await clones.make(owner, stop, never)
     const path = join(privateFolderPath(layout.datadir), `clone-${owner.token}.json`)
