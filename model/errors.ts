@@ -33,8 +33,15 @@ const RETRYABLE: ReadonlySet<ErrorType> = new Set([
   'ReplicationFailed',
 ])
 
+/** By it an error is known though it comes from another copy of this file: a user's own store may bring one. */
+const MARK = Symbol.for('tabletkeeper.error')
+
 /** A failure that was foreseen: its message says what happened and to what, its hint what to do next. */
 export class TabletkeeperError extends Error {
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && MARK in value
+  }
+
   readonly type: ErrorType
   readonly hint: string | undefined
   readonly retryable: boolean
@@ -45,6 +52,10 @@ export class TabletkeeperError extends Error {
     this.type = type
     this.hint = options.hint
     this.retryable = options.retryable ?? RETRYABLE.has(type)
+  }
+
+  get [MARK](): true {
+    return true
   }
 }
 

@@ -34,7 +34,7 @@ export interface ByteRange {
 export type Repository = { readonly state: 'ready'; readonly id: string | null } | { readonly state: 'new' }
 
 /**
- * Where backups are kept. Every implementation guarantees the same and passes one conformance suite (`test/storage/conformance.ts`):
+ * Where backups are kept. Every implementation guarantees the same and passes one conformance suite (`conformance/conformance.ts`):
  *
  * - an object appears under its key whole and durable, or not at all; a removal is durable when the call resolves;
  * - calls may be made at the same time, from several hosts too: of two writes to a key one wins whole;

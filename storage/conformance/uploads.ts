@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import type { ObjectStore, ObjectWriter, Upload } from '../../storage/object-store.ts'
+import type { ObjectStore, ObjectWriter, Upload } from '../object-store.ts'
 import { contentOf, keysOf, type MakeStore, ofType, storeWith } from './store-under-test.ts'
 
 const DIRECTORY = 'k/0/a/'
