@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { GcsConnection } from './gcs-connection.ts'
 import { answerError } from './gcs-errors.ts'
-import { FIELDS, type GcsObject, objectSchema } from './gcs-object.ts'
+import { FIELDS, type GcsObject, objectSchema, parseAnswer } from './gcs-object.ts'
 
 /** What the API gives at once at most. */
 const PAGE = '1000'
@@ -42,7 +42,7 @@ export async function listObjects(
     const path = `/storage/v1/b/${encodeURIComponent(gcs.bucket)}/o?${query}`
     const answer = await gcs.ask(doing, { method: 'GET', path })
     if (answer.status !== 200) throw answerError(gcs.description, doing, answer)
-    const page = pageSchema.parse(JSON.parse(answer.text))
+    const page = parseAnswer(gcs, doing.doing, answer.text, pageSchema)
     for (const object of page.items ?? []) {
       const key = gcs.keyOf(object.name)
       if (isShown(key)) objects.push([key, object])

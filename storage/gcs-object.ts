@@ -37,7 +37,8 @@ export interface GcsObject {
 export const objectSchema = z
   .object({
     name: z.string(),
-    size: z.coerce.number(),
+    // Google's own testbench leaves out a zero.
+    size: z.coerce.number().default(0),
     updated: z.coerce.date(),
     generation: z.coerce.string(),
     crc32c: z.string().optional(),
@@ -52,8 +53,22 @@ export function checksumText(crc: number): string {
   return bytes.toString('base64')
 }
 
-export function parseObject(text: string): GcsObject {
-  return objectSchema.parse(JSON.parse(text))
+/** @throws StorageUnavailable when it is no description of an object, as a proxy's own page is not */
+export function parseObject(gcs: GcsConnection, { doing }: Doing, text: string): GcsObject {
+  return parseAnswer(gcs, doing, text, objectSchema)
+}
+
+/** The same of any answer. */
+export function parseAnswer<T>(gcs: GcsConnection, doing: string, text: string, schema: z.ZodType<T>): T {
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new TabletkeeperError(
+      'StorageUnavailable',
+      `cannot ${doing} in ${gcs.description}: what answered is not Google Cloud Storage`,
+      { hint: 'Look at storage.apiEndpoint, and at proxies on the way to it.', cause },
+    )
+  }
 }
 
 /** What the bucket knows of an object; undefined when there is none. */
@@ -62,7 +77,7 @@ export async function describeObject(gcs: GcsConnection, key: string): Promise<G
   const answer = await gcs.ask(doing, { method: 'GET', path: gcs.pathOf(key, { fields: FIELDS }) })
   if (answer.status === 404) return undefined
   if (answer.status !== 200) throw answerError(gcs.description, doing, answer)
-  return parseObject(answer.text)
+  return parseObject(gcs, doing, answer.text)
 }
 
 /** Removes an object, or only that generation of it; one that is not there is no error. */
@@ -86,7 +101,7 @@ export async function putObject(gcs: GcsConnection, bytes: Uint8Array, object: N
   for (let damaged = 0, refused = 0; ; ) {
     const answer = await gcs.ask(doing, insertion(gcs, bytes, object, checksum, expected))
     if (answer.status === 200) {
-      const stored = parseObject(answer.text)
+      const stored = parseObject(gcs, doing, answer.text)
       if (stored.crc32c === undefined || stored.crc32c === checksum) return stored
       await removeObject(gcs, object.key, stored.generation)
       throw notWhatWasSent(gcs, object.key)

@@ -116,7 +116,9 @@ export class GcsSession {
         await this.#gcs.rest(attempt, Number.NaN, signal)
         continue
       }
-      if (answer.status === 200 || answer.status === 201) return parseObject(answer.text)
+      if (answer.status === 200 || answer.status === 201) {
+        return parseObject(this.#gcs, storing(this.#object.key), answer.text)
+      }
       this.#persisted = persistedIn(answer)
       if (this.#persisted < start || this.#persisted > end) throw this.#lost()
       if (total === undefined && this.#persisted === end) return undefined
