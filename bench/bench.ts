@@ -56,7 +56,10 @@ async function bench(options: Options): Promise<void> {
     for (const part of partsToMeasure(options, withVitess)) {
       if (isShape(part)) {
         const megabytes = part === 'huge' ? options.megabytes * 1.5 : options.megabytes
-        const only = part === 'mixed' ? { withLimit: true, withVitess: false } : { withLimit: false, withVitess }
+        const only =
+          part === 'mixed'
+            ? { withTar: true, withLimit: true, withVitess: false }
+            : { withTar: !withVitess, withLimit: false, withVitess }
         const shape = await contestShape({ ...common, ...only, shape: part, megabytes })
         measurements.push(...shape.measurements)
         limits.push(...shape.limits)

@@ -18,6 +18,8 @@ export interface ShapeContest extends EngineOptions {
   readonly rounds: number
   /** Where runs write. */
   readonly directory: string
+  /** Who else takes part. */
+  readonly withTar: boolean
   readonly withVitess: boolean
   readonly withLimit: boolean
   readonly patience: number
@@ -29,14 +31,15 @@ export interface ShapeContest extends EngineOptions {
 export async function contestShape(
   contest: ShapeContest,
 ): Promise<{ readonly measurements: Measurement<ShapeContender>[]; readonly limits: Limit[] }> {
-  const { shape, withVitess, withLimit, concurrency } = contest
+  const { shape, withTar, withVitess, withLimit, concurrency } = contest
   const dataSet = await provideDataSet(shape, contest.megabytes)
   await using started = new AsyncDisposableStack()
   const directory = join(contest.directory, shape)
   await mkdir(directory)
   started.defer(() => rm(directory, { recursive: true }))
   const limits: Limit[] = []
-  const contenders: Contender<ShapeContender>[] = await contendersOf(dataSet, directory, contest)
+  const contenders: Contender<ShapeContender>[] = await ourContenders(dataSet, directory, contest)
+  if (withTar) contenders.push(...(await tarContenders(dataSet, directory)))
   if (withLimit) contenders.push(oneThread(dataSet, contest.level, limits))
   if (withVitess) {
     const vitess = started.use(await startVitessBench(join(directory, 'vitess'), dataSet, concurrency))
@@ -48,27 +51,42 @@ export async function contestShape(
   return { measurements, limits }
 }
 
-/** Ours and tar. What the restores read is made first, and not measured. */
-async function contendersOf(
+/** What the restores read is made first, and not measured. */
+async function ourContenders(
   dataSet: DataSet,
   directory: string,
   options: EngineOptions,
 ): Promise<Contender<ShapeContender>[]> {
   const ours = join(directory, 'our-backup')
-  const tars = join(directory, 'tar-backup')
-  const archive = join(tars, 'archive.tar.zst')
-  for (const place of [ours, tars]) await mkdir(place)
+  await mkdir(ours)
   await backUpByEngine(dataSet.files, ours, options)
-  await archiveByTar(dataSet, tars, archive)
-  const backup = { writes: dataSet.bytes, sources: async () => dataSet.files.map(({ path }) => path) }
   return [
-    { name: 'our backup', ...backup, run: (fresh) => backUpByEngine(dataSet.files, fresh, options) },
-    { name: 'tar backup', ...backup, run: (fresh) => archiveByTar(dataSet, fresh, join(fresh, 'archive.tar.zst')) },
+    {
+      name: 'our backup',
+      writes: dataSet.bytes,
+      sources: async () => dataSet.files.map(({ path }) => path),
+      run: (fresh) => backUpByEngine(dataSet.files, fresh, options),
+    },
     {
       name: 'our restore',
       writes: dataSet.bytes,
       sources: () => filesBelow(ours),
       run: (fresh) => restoreByEngine(ours, fresh, options),
+    },
+  ]
+}
+
+async function tarContenders(dataSet: DataSet, directory: string): Promise<Contender<ShapeContender>[]> {
+  const tars = join(directory, 'tar-backup')
+  const archive = join(tars, 'archive.tar.zst')
+  await mkdir(tars)
+  await archiveByTar(dataSet, tars, archive)
+  return [
+    {
+      name: 'tar backup',
+      writes: dataSet.bytes,
+      sources: async () => dataSet.files.map(({ path }) => path),
+      run: (fresh) => archiveByTar(dataSet, fresh, join(fresh, 'archive.tar.zst')),
     },
     {
       name: 'tar restore',
