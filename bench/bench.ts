@@ -2,7 +2,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isError } from '../model/errors.ts'
+import { isError, messageOf } from '../model/errors.ts'
 import { findProgram } from '../sandbox/command.ts'
 import { hasVitess, provideVitess } from '../sandbox/provide-vitess.ts'
 import { type Judgement, judge } from './bars.ts'
@@ -22,15 +22,20 @@ import type { WholeRunFigures } from './whole-run.ts'
 const LEVEL = 1
 
 const interrupted = new AbortController()
-process.on('SIGINT', () => interrupted.abort(new Error('interrupted')))
+// Servers and gigabytes are there to be removed: it ends after the run that is under way, or at once when that is interrupted too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => interrupted.abort(new Error(signal)))
+}
 
 try {
   const options = parseOptions(process.argv.slice(2), fileURLToPath(new URL('results', import.meta.url)))
   if (options === 'help') process.stdout.write(USAGE)
   else await bench(options)
 } catch (error) {
-  if (interrupted.signal.aborted) process.exitCode = 130
-  else if (!isError(error)) throw error
+  if (interrupted.signal.aborted) {
+    process.stderr.write('interrupted: nothing was written\n')
+    process.exitCode = 130
+  } else if (!isError(error)) throw error
   else {
     process.stderr.write(`${error.message}\n${error.hint === undefined ? '' : `hint: ${error.hint}\n`}`)
     process.exitCode = 1
@@ -53,7 +58,7 @@ async function bench(options: Options): Promise<void> {
     const { signal } = interrupted
     const { rounds, concurrency, patience } = options
     const common = { rounds, concurrency, patience, level: LEVEL, directory: place, signal, seen: show }
-    for (const part of partsToMeasure(options, withVitess)) {
+    const measure = async (part: Part): Promise<void> => {
       if (isShape(part)) {
         const megabytes = part === 'huge' ? options.megabytes * 1.5 : options.megabytes
         const only =
@@ -67,6 +72,16 @@ async function bench(options: Options): Promise<void> {
         measurements.push(...(await contestSmallFiles({ ...common, count: options.smallFiles })))
       } else {
         runs.push(...(await contestRuns({ ...options, directory: place, signal, seen: showRun })))
+      }
+    }
+    for (const part of partsToMeasure(options, withVitess)) {
+      try {
+        await measure(part)
+      } catch (error) {
+        signal.throwIfAborted()
+        // What the other parts take an hour for is not to be lost.
+        process.stderr.write(`the part ${part} failed, and counts as not measured: ${messageOf(error)}\n`)
+        process.exitCode = 1
       }
     }
     const report = reportOf({ measurements, limits, runs, cores: machine.cores })
