@@ -51,7 +51,7 @@ async function bench(options: Options): Promise<void> {
   const begin = new Date()
   try {
     const machine = await describeMachine(place)
-    process.stdout.write(`${describe(machine)}\n`)
+    process.stdout.write(`${describe(machine)}\n${describeOptions(options)}\n`)
     const measurements: Measurement[] = []
     const limits: Limit[] = []
     const runs: WholeRunFigures[] = []
@@ -98,6 +98,10 @@ function partsToMeasure({ parts, named }: Options, withVitess: boolean): Part[] 
   if (withVitess) return [...parts]
   process.stderr.write('Vitess is left out: it is not there, and --vitess would build it\n')
   return [...parts].filter((part) => named || (part !== 'many' && part !== 'huge'))
+}
+
+function describeOptions({ megabytes, rounds, concurrency, smallFiles, sparseGigabytes }: Options): string {
+  return `${megabytes} MiB, ${rounds} rounds, concurrency ${concurrency}, ${smallFiles} small files, a sparse file of ${sparseGigabytes} GiB`
 }
 
 function show(measurement: Measurement): void {
