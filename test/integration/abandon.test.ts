@@ -8,7 +8,7 @@ describe('a run whose host is lost in mid-copy', () => {
   let tablet: SampleTablet
 
   beforeAll(async () => {
-    world = await startWorld({ megabytes: 20, yaml: 'backup: { drainTimeout: 1s, level: 19 }' })
+    world = await startWorld({ megabytes: 40, yaml: 'backup: { drainTimeout: 1s, level: 19, concurrency: 1 }' })
     await world.startControl()
     const [replica] = world.shard.replicas
     if (replica === undefined) throw new Error('the shard has no replica')
