@@ -1,17 +1,22 @@
 import { defineConfig } from 'vitest/config'
 
-/** What ends, kills and freezes things for minutes: `npm run test:faults`. */
+/** What ends, kills and freezes things for minutes, and what measures: `npm run test:faults`. */
 export const FAULT_SUITES = [
-  'agent-crash',
-  'agent-start',
-  'dead-man',
-  'ex-primary',
-  'failover',
-  'one-at-a-time',
-  'restore-crash',
-  'restore-faults',
-  'snapshot-faults',
-].map((suite) => `test/integration/${suite}.test.ts`)
+  'engine/copy-memory',
+  'engine/killed-copy',
+  'engine/page-format',
+  'engine/responsive-copy',
+  'engine/resume',
+  'integration/agent-crash',
+  'integration/agent-start',
+  'integration/dead-man',
+  'integration/ex-primary',
+  'integration/failover',
+  'integration/one-at-a-time',
+  'integration/restore-crash',
+  'integration/restore-faults',
+  'integration/snapshot-faults',
+].map((suite) => `test/${suite}.test.ts`)
 
 /** Real servers on a small machine: two files at once, and time for a mysqld to start, stop and catch up. */
 export const ON_REAL_SERVERS = {
