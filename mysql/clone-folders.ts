@@ -33,9 +33,11 @@ export function rootOf(layout: Roots, base: Base): string {
   }
 }
 
-/** Where the clone of run `run` has a file. */
-export function clonePath(layout: Roots, run: string, { base, name }: Pick<DataFile, 'base' | 'name'>): string {
-  return join(cloneFolder(rootOf(layout, base), run), name)
+/** Where the clone of run `run` has each of these files. */
+export function clonePaths(layout: Roots, run: string, files: readonly Pick<DataFile, 'base' | 'name'>[]): string[] {
+  const folderOf = (base: Base) => cloneFolder(rootOf(layout, base), run)
+  const folders = { Data: folderOf('Data'), InnoDBData: folderOf('InnoDBData'), InnoDBLog: folderOf('InnoDBLog') }
+  return files.map(({ base, name }) => `${folders[base]}/${name}`)
 }
 
 /** The layout of a server that would run on the clone: what selects and proves the server's files does so with those of the clone. */

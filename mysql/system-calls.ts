@@ -8,6 +8,7 @@ const SEEK_HOLE = 4
 const POSIX_FADV_NOREUSE = 5
 const ENXIO = 6
 const EINVAL = 22
+const FICLONE = 0x40049409
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
@@ -62,10 +63,21 @@ export function nextHole(descriptor: number, offset: number): number {
   return Math.max(offset, fstatSync(descriptor).size)
 }
 
+/**
+ * Makes the open file `to` hold what `from` holds by sharing its blocks (ioctl_ficlone(2)), after dirty pages of that were written; what
+ * `to` has beyond that stays. Both are on the same file system. Node can do it too, by name, with twice as many system calls.
+ * @throws InvalidConfig on other systems than Linux; the system's error, with its code, when it fails
+ */
+export function shareBlocks(from: number, to: number): void {
+  const errno = libc().ficlone(to, from)
+  if (errno !== 0) throw systemError('ficlone', errno)
+}
+
 /** The calls that Node lacks; `errno` is 0 when one succeeded. */
 interface Libc {
   syncfs(descriptor: number): Promise<number>
   fadvise(descriptor: number, advice: number): void
+  ficlone(to: number, from: number): number
   lseek(descriptor: number, offset: number, whence: number): { readonly at: number; readonly errno: number }
 }
 
@@ -87,6 +99,7 @@ function bindLibc(): Libc {
   const library = koffi.load(null)
   const syncfs = library.func('syncfs', 'int', ['int'])
   const fadvise = library.func('posix_fadvise', 'int', ['int', 'int64', 'int64', 'int'])
+  const ioctl = library.func('ioctl', 'int', ['int', 'ulong', '...'])
   const lseek = library.func('lseek', 'int64', ['int', 'int64', 'int'])
   return {
     syncfs: (descriptor) =>
@@ -98,6 +111,7 @@ function bindLibc(): Libc {
         })
       }),
     fadvise: (descriptor, advice) => void fadvise(descriptor, 0, 0, advice),
+    ficlone: (to, from) => (ioctl(to, FICLONE, 'int', from) === 0 ? 0 : koffi.errno()),
     lseek: (descriptor, offset, whence) => {
       const at = Number(lseek(descriptor, offset, whence))
       return { at, errno: at >= 0 ? 0 : koffi.errno() }

@@ -5,7 +5,7 @@ import { inParallel } from '../engine/in-parallel.ts'
 import { cloneFiles } from '../engine/snapshot.ts'
 import { TabletkeeperError } from '../model/errors.ts'
 import type { Claim } from '../model/lease.ts'
-import { cloneFolder, cloneLayout, clonePath, cloneRoots } from '../mysql/clone-folders.ts'
+import { cloneFolder, cloneLayout, clonePaths, cloneRoots } from '../mysql/clone-folders.ts'
 import { checkUnchanged, type DataFile, selectFiles } from '../mysql/data-directory.ts'
 import type { ServerLayout } from '../mysql/my-cnf.ts'
 import { giveToOwner, privateFolder } from '../mysql/private-folder.ts'
@@ -68,7 +68,7 @@ export class TabletClones {
   async prepare(owner: CloneOwner, signal: AbortSignal): Promise<number> {
     const layout = await this.#driver.layout()
     await this.#begin(layout, owner)
-    const paths = (await selectFiles(layout)).map((file) => clonePath(layout, owner.token, file))
+    const paths = clonePaths(layout, owner.token, await selectFiles(layout))
     await makeFolders(layout, owner.token, paths)
     await inParallel(paths, CREATED_AT_ONCE, signal, (path) => writeFile(path, '', { flag: 'a', mode: 0o600 }))
     return paths.length
@@ -98,11 +98,14 @@ export class TabletClones {
       return files.length
     }
     const record = present?.made === null ? present : await this.#begin(layout, owner)
-    const pairs = files.map((file) => ({ from: file.path, to: clonePath(layout, token, file) }))
-    const paths = new Set(pairs.map(({ to }) => to))
+    const paths = clonePaths(layout, token, files)
     await makeFolders(layout, token, paths)
-    await cloneFiles(pairs, signal)
-    for (const root of record.roots) await removeOthers(cloneFolder(root, token), paths)
+    await cloneFiles(
+      files.map(({ path }, index) => ({ from: path, to: paths[index] ?? '' })),
+      signal,
+    )
+    const wanted = new Set(paths)
+    for (const root of record.roots) await removeOthers(cloneFolder(root, token), wanted)
     await checkUnchanged(files)
     for (const proven of [layout, cloneLayout(layout, token)]) await assertStoppedAt(proven, stop.lsn, this.#driver)
     const bytes = files.reduce((sum, { size }) => sum + size, 0)
@@ -182,8 +185,8 @@ export class TabletClones {
   }
 }
 
-async function makeFolders(layout: ServerLayout, token: string, paths: Iterable<string>): Promise<void> {
-  const folders = new Set(Array.from(paths, dirname))
+async function makeFolders(layout: ServerLayout, token: string, paths: readonly string[]): Promise<void> {
+  const folders = new Set(paths.map((path) => dirname(path)))
   for (const root of cloneRoots(layout)) {
     const top = cloneFolder(root, token)
     const inside = [top, ...[...folders].filter((folder) => folder.startsWith(join(top, '/')))]

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { canReflink } from '../../engine/snapshot.ts'
 import { TabletkeeperError } from '../../model/errors.ts'
 import { proveCleanShutdown } from '../../mysql/clean-shutdown.ts'
-import { cloneFolder, clonePath } from '../../mysql/clone-folders.ts'
-import { selectFiles } from '../../mysql/data-directory.ts'
+import { cloneFolder, clonePaths } from '../../mysql/clone-folders.ts'
+import { type DataFile, selectFiles } from '../../mysql/data-directory.ts'
 import type { ServerLayout } from '../../mysql/my-cnf.ts'
 import { privateFolderPath } from '../../mysql/private-folder.ts'
 import { type CowFileSystem, mountCow, obstacleToCow } from '../../sandbox/cow-file-system.ts'
@@ -15,7 +15,6 @@ import { type CloneOwner, TabletClones } from '../../tablets/clones.ts'
 import { copyLedgerPath } from '../../tablets/copy-ledger-path.ts'
 import type { StoppedAt } from '../../tablets/stop-fence.ts'
 import { arrangeTablet } from '../mysql/real-tablet.ts'
-import { smallFileSystem } from '../storage/mounts.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { configuredDriver } from './configured-driver.ts'
 
@@ -69,6 +68,8 @@ describe.skipIf(NO_COW !== undefined)('clones of a stopped server', () => {
     return { layout: moved, driver, clones: new TabletClones(driver), stop, files: await selectFiles(moved) }
   }
 
+  const clonePath = (layout: ServerLayout, file: DataFile) =>
+    clonePaths(layout, owner.token, [file])[0] ?? expect.fail()
   const read = async (paths: readonly string[]) =>
     await Promise.all(
       paths.map(async (path) =>
@@ -115,9 +116,9 @@ describe.skipIf(NO_COW !== undefined)('clones of a stopped server', () => {
     await clones.prepare(owner, never)
     await rm(dropped)
     await rm(join(layout.datadir, 'gone'), { recursive: true })
-    const [, half] = files.map((file) => clonePath(layout, owner.token, file))
+    const [, half] = files.map((file) => clonePath(layout, file))
     await writeFile(half ?? '', 'half a clone, and longer than the file is')
-    await rm(clonePath(layout, owner.token, files[2] ?? expect.fail()))
+    await rm(clonePath(layout, files[2] ?? expect.fail()))
     await clones.make(owner, stop, never)
     await clones.copyFrom(owner, never, async (clone) => {
       expect(clone.files).toHaveLength(files.length)
@@ -128,7 +129,7 @@ describe.skipIf(NO_COW !== undefined)('clones of a stopped server', () => {
   test('one that was whole is taken as it is by the attempt after it', async () => {
     const { clones, layout, stop, files } = await arrange()
     await clones.make(owner, stop, never)
-    const path = clonePath(layout, owner.token, files[0] ?? expect.fail())
+    const path = clonePath(layout, files[0] ?? expect.fail())
     const seen = await clones.copyFrom(owner, never, async (clone) => clone.files.map(({ inode }) => inode))
     expect(await clones.make(owner, stop, never)).toBe(files.length)
     expect(await clones.copyFrom(owner, never, async (clone) => clone.files.map(({ inode }) => inode))).toEqual(seen)
@@ -150,7 +151,7 @@ describe.skipIf(NO_COW !== undefined)('clones of a stopped server', () => {
     const { clones, layout, stop, files } = await arrange()
     await clones.make(owner, stop, never)
     const table = files.find(({ name }) => name.startsWith('sys/')) ?? expect.fail()
-    await damage(clonePath(layout, owner.token, table))
+    await damage(clonePath(layout, table))
     await expect(clones.copyFrom(owner, never, () => expect.fail())).rejects.toMatchObject({
       type: 'FenceBroken',
       message: expect.stringContaining('does not hold the files that were cloned'),
@@ -214,14 +215,6 @@ describe.skipIf(NO_COW !== undefined)('clones of a stopped server', () => {
     const path = join(privateFolderPath(layout.datadir), `clone-${owner.token}.json`)
     await appendFile(path, '}')
     await expect(clones.all()).rejects.toMatchObject({ type: 'FenceBroken', message: expect.stringContaining(path) })
-  })
-
-  test('a file is cloned where the probe could be, and not on tmpfs', async () => {
-    const directory = join(cow.path, 'probe')
-    await mkdir(directory)
-    expect(await canReflink(directory)).toBe(true)
-    expect(await namesIn(directory)).toEqual([])
-    expect(await canReflink(await smallFileSystem(512))).toBe(false)
   })
 })
 
