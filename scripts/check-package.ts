@@ -16,6 +16,8 @@ const NEEDED = [
   'dist/client/tabletkeeper.d.ts',
   'dist/workflow-bundle.js',
   'dist/sandbox/sample-shard.js',
+  'dist/storage/module-interface.js',
+  'dist/storage/conformance/conformance.d.ts',
 ]
 
 const directory = await mkdtemp(join(tmpdir(), 'a package '))
@@ -25,6 +27,7 @@ try {
   run(directory, 'npm', 'install', '--no-audit', '--no-fund', '--loglevel=error', tarball)
   await assertRuns()
   await assertTypes()
+  await assertOwnStorage()
 } finally {
   await rm(directory, { recursive: true })
 }
@@ -61,12 +64,36 @@ async function assertRuns(): Promise<void> {
 }
 
 async function assertTypes(): Promise<void> {
-  const program =
-    "import { Tabletkeeper } from 'tabletkeeper'\nexport const keeper: Promise<Tabletkeeper> = Tabletkeeper.connect()\n"
+  const program = `
+import { Tabletkeeper } from 'tabletkeeper'
+import type { ObjectStore } from 'tabletkeeper/storage'
+import { describeObjectStore } from 'tabletkeeper/storage/conformance'
+export const keeper: Promise<Tabletkeeper> = Tabletkeeper.connect()
+export const prove = (store: ObjectStore) => describeObjectStore('mine', async () => ({ open: () => store }))
+`
   await writeFile(join(directory, 'program.ts'), program)
   const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--skipLibCheck', '--noEmit']
   run(directory, join(root, 'node_modules', '.bin', 'tsc'), ...options, 'program.ts')
   process.stdout.write('types        OK (a program that imports tabletkeeper compiles)\n')
+}
+
+/** The example of the documentation, as its readers write it. */
+async function assertOwnStorage(): Promise<void> {
+  const page = await readFile(join(directory, 'node_modules', 'tabletkeeper', 'docs', 'storage-module.md'), 'utf8')
+  const [, example = ''] = /<!-- test: storage module -->\n```js\n([\s\S]*?)```/.exec(page) ?? []
+  await writeFile(join(directory, 'memory-store.mjs'), example)
+  const program = `
+import memoryStore from './memory-store.mjs'
+const store = memoryStore()
+await store.put('commerce/0/x', Buffer.from('x'))
+console.log(store.description, (await store.list('')).objects.map(({ key }) => key))
+`
+  await writeFile(join(directory, 'program.mjs'), program)
+  assertIncludes(
+    'a store of its own with the installed package',
+    run(directory, process.execPath, 'program.mjs'),
+    'commerce/0/x',
+  )
 }
 
 function run(cwd: string, program: string, ...programArguments: string[]): string {

@@ -26,29 +26,31 @@ export class Rewriting {
   readonly #start: number
   readonly #bytes: Buffer
   readonly #before: readonly Rewritten[]
-  readonly #onWhole: (rewritten: Rewritten) => Promise<void>
+  readonly #record: (rewritten: Rewritten) => Promise<boolean>
   #filled = 0
-  #isWhole = false
+  #isWhole: boolean
+  #isRecorded: boolean
 
   /**
    * @param before what earlier processes have written again of the same object
-   * @param onWhole told when all of it was written, before more is said to be kept
+   * @param record told when all of it was written; more is said to be kept only if a later process can prove it by a record
    */
   constructor(
     { start, length }: { readonly start: number; readonly length: number },
     before: readonly Rewritten[],
-    onWhole: (rewritten: Rewritten) => Promise<void>,
+    record: (rewritten: Rewritten) => Promise<boolean>,
   ) {
     this.#start = start
     this.#bytes = Buffer.allocUnsafeSlow(length)
     this.#before = before
-    this.#onWhole = onWhole
+    this.#record = record
     this.#isWhole = length === 0
+    this.#isRecorded = length === 0
   }
 
   /** How much of the object is kept when `end` bytes of it have arrived. */
   kept(end: number): number {
-    return this.#isWhole ? end : this.#start
+    return this.#isRecorded ? end : this.#start
   }
 
   /** Takes what belongs here. @returns the rest */
@@ -57,8 +59,8 @@ export class Rewriting {
     this.#bytes.set(mine, this.#filled)
     this.#filled += mine.length
     if (!this.#isWhole && this.#filled === this.#bytes.length) {
-      await this.#onWhole({ start: this.#start, length: this.#filled, crc: crc32c(this.#bytes) })
       this.#isWhole = true
+      this.#isRecorded = await this.#record({ start: this.#start, length: this.#filled, crc: crc32c(this.#bytes) })
     }
     return bytes.subarray(mine.length)
   }

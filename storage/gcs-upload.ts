@@ -97,9 +97,9 @@ export class GcsUpload implements Upload {
       await session.cancel()
       return undefined
     }
-    const rewriting = new Rewriting({ start: from, length }, record.rewritten, async (rewritten) => {
-      await writeRecord(gcs, key, { path: record.path, rewritten: [...record.rewritten, rewritten] })
-    })
+    const rewriting = new Rewriting({ start: from, length }, record.rewritten, (rewritten) =>
+      tolerant(() => writeRecord(gcs, key, { path: record.path, rewritten: [...record.rewritten, rewritten] })),
+    )
     return { session, rewriting }
   }
 
@@ -137,11 +137,16 @@ function isRecord(key: string): boolean {
   return finalKeyOf(key) !== key
 }
 
-/** Where nobody may remove anything, leftovers stay: they are in no listing, and sessions end by themselves after a week. */
-async function tolerant(action: () => Promise<void>): Promise<void> {
+/**
+ * Where nobody may remove or replace anything, leftovers stay: they are in no listing, and sessions end by themselves after a week.
+ * @returns whether it was allowed
+ */
+async function tolerant(action: () => Promise<void>): Promise<boolean> {
   try {
     await action()
+    return true
   } catch (error) {
     if (!isError(error, 'StorageDenied')) throw error
+    return false
   }
 }
