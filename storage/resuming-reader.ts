@@ -54,6 +54,8 @@ export class ResumingReader extends Readable {
     const ended = (error?: unknown) => {
       if (this.destroyed || this.#isWhole || body !== this.#body) return
       if (this.#at <= this.#reading.end) void this.#goOn(error ?? new Error('the answer ended too early'))
+      // All bytes are there, and are not those that were stored.
+      else if (error !== undefined) this.#fail(error)
       else this.#end()
     }
     body.once('end', ended)
@@ -89,8 +91,12 @@ export class ResumingReader extends Readable {
       this.#body = this.#follow(body)
       this.#body.resume()
     } catch (error) {
-      const { start, end } = this.#reading
-      this.destroy(this.#reading.error(error, `at byte ${this.#at - start} of ${end + 1 - start}`))
+      this.#fail(error)
     }
+  }
+
+  #fail(error: unknown): void {
+    const { start, end } = this.#reading
+    this.destroy(this.#reading.error(error, `at byte ${this.#at - start} of ${end + 1 - start}`))
   }
 }

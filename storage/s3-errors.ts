@@ -27,6 +27,10 @@ const WRONG_REGION: Kind = {
   type: 'InvalidConfig',
   hint: 'Set storage.region to the region that the bucket is in, or storage.endpoint to the address of its store.',
 }
+const BAD_KEY: Kind = {
+  type: 'InvalidInput',
+  hint: 'One name is that of a directory of another: this store takes one of them.',
+}
 const WRONG_KEYS: Kind = {
   type: 'StorageDenied',
   hint: 'The store does not know these credentials: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, or the role of this host.',
@@ -84,6 +88,9 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
     type: 'StorageDenied',
     hint: 'The object is archived: bring it back from its storage class first, and keep lifecycle rules off backups.',
   },
+  // Of gateways to file systems.
+  ExistingObjectIsDirectory: BAD_KEY,
+  ObjectParentIsFile: BAD_KEY,
   InvalidAccessKeyId: WRONG_KEYS,
   SignatureDoesNotMatch: WRONG_KEYS,
   InvalidToken: WRONG_KEYS,
@@ -165,9 +172,14 @@ export function isRefusal(error: unknown): boolean {
   return named(error, 'PreconditionFailed') || statusOf(error) === 412
 }
 
-/** Whether a conditional write met another one on its way: it can be tried again. */
+/** Whether a write met another one on its way: it can be tried again, and each of them ends soon. */
 export function isConflict(error: unknown): boolean {
-  return named(error, 'ConditionalRequestConflict', 'OperationAborted') || statusOf(error) === 409
+  return statusOf(error) === 409 && error instanceof Error && !error.name.startsWith('Bucket')
+}
+
+/** Whether there is no room, which trying again does not make. */
+export function isFull(error: unknown): boolean {
+  return statusOf(error) === 507 || (error instanceof Error && own(BY_NAME, error.name) === FULL)
 }
 
 /** Whether the store did not allow something that can be done without. */

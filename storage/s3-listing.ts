@@ -1,11 +1,8 @@
-import {
-  ListMultipartUploadsCommand,
-  type ListMultipartUploadsCommandOutput,
-  ListObjectsV2Command,
-} from '@aws-sdk/client-s3'
+import { ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { isError } from '../model/errors.ts'
 import type { Listing, ObjectInfo } from './object-store.ts'
 import type { S3Connection } from './s3-connection.ts'
-import { isDenied } from './s3-errors.ts'
+import { listMultipartUploads } from './s3-multipart.ts'
 import { wholeSeconds } from './s3-object.ts'
 
 export interface ListingOptions {
@@ -57,20 +54,15 @@ export async function listLevel(s3: S3Connection, prefix: string): Promise<Listi
   return { objects, prefixes: [...new Set([...prefixes, ...begun])].sort() }
 }
 
+/** Not by the store's own delimiter: Ceph does not know it here. Few uploads are unfinished at a time. */
 async function prefixesOfUploads(s3: S3Connection, prefix: string): Promise<readonly string[]> {
-  const doing = { doing: `list uploads of ${prefix}`, right: 's3:ListBucketMultipartUploads' }
-  const found: string[] = []
-  for (let markers = {}; ; ) {
-    const page = { Bucket: s3.bucket, Prefix: s3.keyOf(prefix), Delimiter: '/', ...markers }
-    let answer: ListMultipartUploadsCommandOutput
-    try {
-      answer = await s3.try((client) => client.send(new ListMultipartUploadsCommand(page)))
-    } catch (error) {
-      if (isDenied(error)) return []
-      throw s3.error(error, doing)
-    }
-    for (const { Prefix = '' } of answer.CommonPrefixes ?? []) found.push(s3.nameOf(Prefix))
-    if (!answer.IsTruncated) return found.filter((name) => !name.startsWith('.'))
-    markers = { KeyMarker: answer.NextKeyMarker, UploadIdMarker: answer.NextUploadIdMarker }
+  try {
+    return (await listMultipartUploads(s3, prefix)).flatMap(({ key }) => {
+      const end = key.indexOf('/', prefix.length)
+      return end < 0 || key.startsWith('.') ? [] : [key.slice(0, end + 1)]
+    })
+  } catch (error) {
+    if (isError(error, 'StorageDenied', 'InvalidConfig')) return []
+    throw error
   }
 }

@@ -1,16 +1,12 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { TabletkeeperError } from '../model/errors.ts'
 import { crcOf } from './s3-checksum.ts'
 import type { Doing, S3Connection } from './s3-connection.ts'
-import { isConflict, isRefusal, named } from './s3-errors.ts'
+import { isRefusal, named } from './s3-errors.ts'
 import type { MultipartUpload } from './s3-multipart.ts'
 
 /** Kept with each object: which write has made it. */
 const WRITER = 'tabletkeeper-writer'
-
-/** A conditional write that meets another one is tried again; each of them ends soon. */
-const CONFLICTS = 8
 
 export interface NewObject {
   readonly key: string
@@ -118,17 +114,12 @@ async function unlessThere(
     await assertAbsentOrOwn(s3, object)
     return await write({})
   }
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await write({ IfNoneMatch: '*' })
-    } catch (error) {
-      if (isRefusal(error)) {
-        await assertAbsentOrOwn(s3, object)
-        return await write({})
-      }
-      if (!isConflict(error) || attempt === CONFLICTS) throw error
-      await pause(50 * attempt)
-    }
+  try {
+    await write({ IfNoneMatch: '*' })
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    await assertAbsentOrOwn(s3, object)
+    await write({})
   }
 }
 

@@ -1,5 +1,5 @@
 import type { S3ClientConfig } from '@aws-sdk/client-s3'
-import { isDamaged } from './s3-errors.ts'
+import { isConflict, isDamaged, isFull } from './s3-errors.ts'
 
 type Strategy = Exclude<NonNullable<S3ClientConfig['retryStrategy']>, { readonly retry: unknown }>
 type Token = Awaited<ReturnType<Strategy['acquireInitialRetryToken']>>
@@ -28,7 +28,7 @@ export class S3Retries implements Strategy {
   /** @throws when enough was tried; the SDK throws what the request failed with then */
   async refreshRetryTokenForRetry(token: Token, { error, errorType, retryAfterHint }: Failure): Promise<Token> {
     const count = token.getRetryCount() + 1
-    const isFinal = errorType === 'CLIENT_ERROR' && !isDamaged(error)
+    const isFinal = isFull(error) || (errorType === 'CLIENT_ERROR' && !isDamaged(error) && !isConflict(error))
     if (isFinal || count >= ATTEMPTS) throw new Error('tried often enough')
     const first = errorType === 'THROTTLING' ? FIRST_PAUSE_THROTTLED : FIRST_PAUSE
     const asked = retryAfterHint === undefined ? 0 : retryAfterHint.getTime() - Date.now()

@@ -7,8 +7,8 @@ export interface Fault {
   /** From the server to us, or from us to the server. */
   readonly way: 'answer' | 'request'
   readonly after: number
-  /** The connection breaks, or nothing goes through any more. */
-  readonly kind: 'cut' | 'stall'
+  /** The connection breaks, nothing goes through any more, or one byte becomes another. */
+  readonly kind: 'cut' | 'stall' | 'damage'
 }
 
 export interface CuttingProxy {
@@ -41,10 +41,11 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
     const pass = (from: Socket, to: Socket, own: Fault | undefined) => {
       let left = own?.after ?? Number.POSITIVE_INFINITY
       from.on('data', (bytes) => {
-        if (left <= 0) return
-        to.write(bytes.subarray(0, left))
+        if (left <= 0 && own?.kind !== 'damage') return
+        if (own?.kind === 'damage') damage(bytes, left)
+        to.write(own?.kind === 'damage' ? bytes : bytes.subarray(0, left))
         left -= bytes.length
-        if (left > 0 || own === undefined) return
+        if (left > 0 || own === undefined || own.kind === 'damage') return
         proxy.onFault()
         // Half a moment, so that what was written arrives.
         if (own.kind === 'cut') setTimeout(() => client.destroy(), 20)
@@ -69,4 +70,9 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
     onFault: () => {},
   }
   return proxy
+}
+
+/** Turns the bits of one byte, where `bytes` has it. */
+function damage(bytes: Buffer, at: number): void {
+  if (0 <= at && at < bytes.length) bytes.writeUInt8(255 - bytes.readUInt8(at), at)
 }

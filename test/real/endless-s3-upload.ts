@@ -2,9 +2,9 @@ import { parseConfig } from '../../model/config.ts'
 import { openStore } from '../../storage/kinds.ts'
 import { pieceOf } from '../storage/upload-pieces.ts'
 
-// A process for s3-uploads.test.ts: writes an object without end, and tells the upload's id and the bytes that are kept.
-const [endpoint = '', bucket = '', root = '', directory = '', name = ''] = process.argv.slice(2)
-const storage = `{ kind: s3, bucket: ${bucket}, root: "${root}", endpoint: "${endpoint}", pathStyle: true }`
+// A process for s3-uploads.ts: writes an object without end, and tells the upload's id and the bytes that are kept.
+const [kind = '', endpoint = '', bucket = '', root = '', directory = '', name = ''] = process.argv.slice(2)
+const storage = `{ kind: ${kind}, bucket: ${bucket}, root: "${root}", endpoint: "${endpoint}", pathStyle: true }`
 const mysql = '{ defaultsFile: /etc/my.cnf, replication: { user: repl, passwordFile: /etc/repl } }'
 const store = await openStore(parseConfig(`storage: ${storage}\nmysql: ${mysql}`, 'test').storage)
 const upload = await store.upload(directory)

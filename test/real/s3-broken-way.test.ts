@@ -73,6 +73,16 @@ describe('a read that breaks off', () => {
     await expect(reading).rejects.toThrow(ofType('StorageUnavailable'))
   })
 
+  test('is another thing than damage, which the checksum of the object tells', async () => {
+    const { proxy, store } = await broken()
+    proxy.faults.push({ way: 'answer', after: 3 * MIB, kind: 'damage' })
+    await expect(store.get('a').then(buffer)).rejects.toMatchObject({
+      type: 'StorageUnavailable',
+      message: expect.stringContaining('Checksum mismatch'),
+    })
+    expect(bytes.equals(await buffer(await store.get('a')))).toBe(true)
+  })
+
   test('is not taken for one when its reader is slow', async () => {
     const { store } = await broken('stallTimeout: 1s')
     const body = await store.get('a')
@@ -98,6 +108,16 @@ describe('a write that breaks off', () => {
     await writer.close()
     await upload.commit(['0'])
     expect(bytes.equals(await contentOf(direct, 'k/0/a/0'))).toBe(true)
+  })
+
+  test('is sent again too when it arrives damaged', async () => {
+    const { proxy, direct, store } = await broken()
+    await store.put('k/first', Buffer.from('x'))
+    proxy.faults.push({ way: 'request', after: 1 * MIB, kind: 'damage' })
+    await Promise.all(['k/0', 'k/1'].map((key) => store.put(key, bytes.subarray(0, 5 * MIB))))
+    for (const key of ['k/0', 'k/1']) {
+      expect(bytes.subarray(0, 5 * MIB).equals(await contentOf(direct, key))).toBe(true)
+    }
   })
 
   test('when its answer is lost is known for its own', async () => {

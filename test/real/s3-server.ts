@@ -11,34 +11,57 @@ import {
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { parseConfig } from '../../model/config.ts'
 import type { S3Config } from '../../model/config-storage.ts'
-import type { S3Keys } from '../../sandbox/versitygw.ts'
-import { startVersitygw, type Versitygw } from '../../sandbox/versitygw.ts'
+import { startCeph } from '../../sandbox/ceph-cluster.ts'
+import { type S3Keys, startVersitygw } from '../../sandbox/versitygw.ts'
 import { S3Store } from '../../storage/s3.ts'
 import type { PartPlan } from '../../storage/s3-parts.ts'
 
+/** A store of Amazon S3's protocol, and who may ask it. */
+export interface S3Server {
+  readonly kind: 's3' | 'ceph'
+  readonly endpoint: string
+  readonly keys: S3Keys
+  /** Somebody who may do what the policy of a bucket allows. */
+  addUser(): Promise<S3Keys>
+}
+
 export interface S3UnderTest {
-  readonly server: Versitygw
+  readonly server: S3Server
   /** As who may do everything, without anything of ours in between. */
   readonly admin: S3Client
 }
 
 /** One versitygw for the tests of a file; the process has its credentials, where the SDK looks for them. */
 export function useVersitygw(): () => S3UnderTest {
+  return useServer('s3', startVersitygw)
+}
+
+/** The same with the gateway of a Ceph cluster. */
+export function useCeph(): () => S3UnderTest {
+  return useServer('ceph', () => startCeph({ bytes: 4 * 2 ** 30 }))
+}
+
+function useServer(
+  kind: S3Server['kind'],
+  start: () => Promise<Omit<S3Server, 'kind'> & AsyncDisposable>,
+): () => S3UnderTest {
   let running: S3UnderTest | undefined
+  let dispose = async () => {}
   beforeAll(async () => {
-    const server = await startVersitygw()
-    useKeys(server.keys)
-    const { endpoint, region, keys } = server
-    const admin = new S3Client({ endpoint, region, credentials: keys, forcePathStyle: true })
+    const server = await start()
+    dispose = async () => server[Symbol.asyncDispose]()
+    const { endpoint, keys } = server
+    useKeys(keys)
+    const admin = new S3Client({ endpoint, region: 'us-east-1', credentials: keys, forcePathStyle: true })
     await admin.send(new CreateBucketCommand({ Bucket: BUCKET }))
-    running = { server, admin }
-  })
+    running = { server: { kind, endpoint, keys, addUser: () => server.addUser() }, admin }
+  }, 600_000)
   afterAll(async () => {
     running?.admin.destroy()
-    await running?.server[Symbol.asyncDispose]()
+    await dispose()
   })
   return () => {
-    if (running === undefined) throw new Error('versitygw has not been started')
+    if (running === undefined) throw new Error('the server has not been started')
     return running
   }
 }
@@ -52,16 +75,16 @@ export function useKeys(keys: S3Keys): void {
 }
 
 /** A configuration of storage, as the file would have it. */
-export function s3Config(server: Versitygw, settings = ''): S3Config {
-  const storage = `{ kind: s3, bucket: ${BUCKET}, endpoint: "${server.endpoint}", pathStyle: true, ${settings} }`
+export function s3Config({ kind, endpoint }: S3Server, settings = ''): S3Config {
+  const storage = `{ kind: ${kind}, bucket: ${BUCKET}, endpoint: "${endpoint}", pathStyle: true, ${settings} }`
   const mysql = '{ defaultsFile: /etc/my.cnf, replication: { user: repl, passwordFile: /etc/repl } }'
   const config = parseConfig(`storage: ${storage}\nmysql: ${mysql}`, 'test').storage
-  if (config.kind !== 's3') throw new Error(`${config.kind} instead of s3`)
+  if (config.kind !== 's3' && config.kind !== 'ceph') throw new Error(`${config.kind} is another kind`)
   return config
 }
 
 /** A root of its own, with a store for each process that looks at it. */
-export function newRoot(server: Versitygw, settings = '', plan?: PartPlan): { readonly root: string; open(): S3Store } {
+export function newRoot(server: S3Server, settings = '', plan?: PartPlan): { readonly root: string; open(): S3Store } {
   const root = randomBytes(6).toString('hex')
   const config = s3Config(server, `root: "${root}", ${settings}`)
   return {
