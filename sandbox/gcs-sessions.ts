@@ -19,8 +19,8 @@ interface Session {
   readonly query: URLSearchParams
   readonly metadata: Readonly<Record<string, unknown>>
   persisted: number
-  /** What its last request was answered, once it is complete. */
-  answer: { readonly status: number; readonly body: string } | undefined
+  /** What whoever asks is answered, once it is complete. */
+  answer: Promise<{ readonly status: number; readonly body: string }> | undefined
 }
 
 /**
@@ -91,7 +91,8 @@ export class GcsSessions {
   async #take(session: Session, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (session.answer !== undefined) {
       request.resume()
-      return send(response, session.answer.status, session.answer.body)
+      const { status, body } = await session.answer
+      return send(response, status, body)
     }
     const [, start, , total] = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/.exec(request.headers['content-range'] ?? '') ?? []
     if (total === undefined || Number(start ?? 0) > session.persisted) {
@@ -109,8 +110,9 @@ export class GcsSessions {
       return send(response, 308, '')
     }
     const [, declared] = /crc32c=([^,]+)/.exec(String(request.headers['x-goog-hash'] ?? '')) ?? []
-    session.answer = await this.#complete(session, declared)
-    send(response, session.answer.status, session.answer.body)
+    session.answer ??= this.#complete(session, declared)
+    const { status, body } = await session.answer
+    send(response, status, body)
   }
 
   /** Bytes that are there already are passed over. What comes before a connection breaks is kept, too. */
@@ -125,12 +127,12 @@ export class GcsSessions {
           const position = at - fresh.length + written
           written += (await session.file.write(fresh, written, undefined, position)).bytesWritten
         }
+        session.persisted = Math.max(session.persisted, at - (at % GRANULE))
       }
     } catch {
       // The client will ask how much has come.
     }
-    const end = Math.max(at, session.persisted)
-    session.persisted = end === whole ? end : Math.max(session.persisted, end - (end % GRANULE))
+    if (at === whole) session.persisted = at
   }
 
   async #complete(session: Session, declared: string | undefined): Promise<{ status: number; body: string }> {

@@ -3,9 +3,8 @@ import { text } from 'node:stream/consumers'
 import { crc32c } from '@node-rs/crc32'
 import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
 import type { GcsConnection } from './gcs-connection.ts'
-import { answerError } from './gcs-errors.ts'
+import { answerError, type Fields } from './gcs-errors.ts'
 import { checksumText } from './gcs-object.ts'
-import type { HttpAnswer } from './http-connection.ts'
 import type { ByteRange, ObjectKey } from './object-store.ts'
 import { ResumingReader } from './resuming-reader.ts'
 
@@ -28,8 +27,8 @@ export async function readObject(gcs: GcsConnection, key: ObjectKey, range?: Byt
     )
   }
   const { start, end } = range ?? { start: 0, end: size - 1 }
-  const generation = headers['x-goog-generation']
-  const checksum = range === undefined ? /crc32c=([^,]+)/.exec(headers['x-goog-hash'] ?? '')?.[1] : undefined
+  const generation = fieldOf(headers, 'x-goog-generation')
+  const checksum = range === undefined ? /crc32c=([^,]+)/.exec(fieldOf(headers, 'x-goog-hash'))?.[1] : undefined
   let crc = 0
   return new ResumingReader(body, {
     start,
@@ -52,11 +51,17 @@ export async function readObject(gcs: GcsConnection, key: ObjectKey, range?: Byt
 }
 
 /** An answer that has bytes, or 416; undefined when there is no such object, or no such generation of it any more. */
-async function open(gcs: GcsConnection, key: ObjectKey, range: ByteRange | undefined, generation?: string) {
+async function open(gcs: GcsConnection, key: ObjectKey, range: ByteRange | undefined, generation = '') {
   const doing = { doing: `read ${key}`, permission: 'storage.objects.get' }
-  const path = gcs.pathOf(key, { alt: 'media', ...(generation === undefined ? {} : { generation }) })
+  const path = gcs.pathOf(key, { alt: 'media', ...(generation === '' ? {} : { generation }) })
   const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end}` }
-  const answer = await gcs.retrying(doing, undefined, async () => withText(await gcs.open(path, headers)))
+  const answer = await gcs.retrying(doing, undefined, async () => {
+    const opened = await gcs.open(path, headers)
+    if (opened.status < 300 || opened.status === 416) return { ...opened, text: '' }
+    if (opened.body !== undefined) return { ...opened, text: await text(opened.body) }
+    // Refusals may come without a length; those are asked for once more, to read what they say.
+    return { ...(await gcs.once({ method: 'GET', path, headers })), body: undefined }
+  })
   const { status, body } = answer
   if (body !== undefined && (status === 416 || status === (range === undefined ? 200 : 206))) {
     return { status, headers: answer.headers, body }
@@ -73,17 +78,15 @@ async function open(gcs: GcsConnection, key: ObjectKey, range: ByteRange | undef
   throw answerError(gcs.description, doing, answer)
 }
 
-/** What is no object says why in a few words. */
-async function withText(answer: HttpAnswer): Promise<HttpAnswer & { readonly text: string }> {
-  const { status, body } = answer
-  if (body === undefined || status < 300 || status === 416) return { ...answer, text: '' }
-  return { ...answer, text: await text(body) }
+function fieldOf(headers: Fields, name: string): string {
+  const field = headers[name]
+  return typeof field === 'string' ? field : ''
 }
 
 /** Of the whole object. */
-function sizeOf(headers: Readonly<Record<string, string>>): number {
-  const total = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
-  return Number(total ?? headers['content-length'] ?? 0)
+function sizeOf(headers: Fields): number {
+  const total = /\/(\d+)$/.exec(fieldOf(headers, 'content-range'))?.[1]
+  return Number(total ?? fieldOf(headers, 'content-length'))
 }
 
 function assertRange(key: ObjectKey, { start, end }: ByteRange): void {

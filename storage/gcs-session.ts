@@ -2,6 +2,7 @@ import { TabletkeeperError } from '../model/errors.ts'
 import { ATTEMPTS, type GcsConnection } from './gcs-connection.ts'
 import { answerError, type GcsAnswer, isDamaged, isTransient, transportError } from './gcs-errors.ts'
 import {
+  describeObject,
   type GcsObject,
   generationToReplace,
   type NewGcsObject,
@@ -18,6 +19,14 @@ export const GRANULE = 256 * 1024
 
 /** A session that was ended: by `cancel`, or because it is older than a week. */
 const GONE: ReadonlySet<number> = new Set([404, 410, 499])
+
+/** How a request of a session ends the object, if it does. */
+interface Ending {
+  readonly signal?: AbortSignal | undefined
+  /** The size of the whole object. */
+  readonly total?: number
+  readonly checksum?: string | undefined
+}
 
 /**
  * A resumable upload: an object that comes in several requests, and of which the bucket keeps what has arrived, for a week, from whoever
@@ -95,48 +104,31 @@ export class GcsSession {
   }
 
   /** Sends until all has arrived. Where a request fails, the bucket is asked how much of it has. */
-  async #exchange(
-    bytes: Uint8Array,
-    ending: {
-      readonly signal?: AbortSignal | undefined
-      readonly total?: number
-      readonly checksum?: string | undefined
-    },
-  ): Promise<GcsObject | undefined> {
-    const { signal, total } = ending
+  async #exchange(bytes: Uint8Array, ending: Ending): Promise<GcsObject | undefined> {
     const start = this.#persisted
     const end = start + bytes.length
     let asks = false
     for (let attempt = 1; ; attempt++) {
       const from = this.#persisted
-      const answer = await this.#try(asks ? undefined : bytes.subarray(from - start), ending)
-      if (answer instanceof TabletkeeperError) {
-        if (attempt >= ATTEMPTS || !answer.retryable) throw answer
+      const result = await this.#try(asks ? undefined : bytes.subarray(from - start), ending)
+      if (result instanceof TabletkeeperError) {
+        if (attempt >= ATTEMPTS) throw result
         asks = true
-        await this.#gcs.rest(attempt, Number.NaN, signal)
+        await this.#gcs.rest(attempt, Number.NaN, ending.signal)
         continue
       }
-      if (answer.status === 200 || answer.status === 201) {
-        return parseObject(this.#gcs, storing(this.#object.key), answer.text)
-      }
-      this.#persisted = persistedIn(answer)
-      if (this.#persisted < start || this.#persisted > end) throw this.#lost()
-      if (total === undefined && this.#persisted === end) return undefined
+      if (typeof result !== 'number') return result
+      if (result < start || result > end) throw this.#lost()
+      this.#persisted = result
+      if (ending.total === undefined && result === end) return undefined
       asks = false
-      if (this.#persisted > from) attempt = 1
+      if (result > from) attempt = 1
       if (attempt >= ATTEMPTS) throw this.#lost()
     }
   }
 
-  /** @returns an answer that tells how far the upload is, or what is wrong; what is retryable of that may go away */
-  async #try(
-    bytes: Uint8Array | undefined,
-    ending: {
-      readonly signal?: AbortSignal | undefined
-      readonly total?: number
-      readonly checksum?: string | undefined
-    },
-  ): Promise<GcsAnswer | TabletkeeperError> {
+  /** @returns how much has arrived, or the object when all has; an error that may go away */
+  async #try(bytes: Uint8Array | undefined, ending: Ending): Promise<number | GcsObject | TabletkeeperError> {
     const { signal, total, checksum } = ending
     const { description } = this.#gcs
     const doing = storing(this.#object.key)
@@ -154,15 +146,27 @@ export class GcsSession {
       })
     } catch (error) {
       signal?.throwIfAborted()
-      return transportError(description, doing, error)
+      const failure = transportError(description, doing, error)
+      if (failure.retryable) return failure
+      throw failure
     }
-    if (answer.status === 308 || answer.status < 300) return answer
-    if (answer.status === 412) throw storedByOthers(this.#gcs, this.#object.key)
+    if (answer.status === 308) return persistedIn(answer)
+    if (answer.status < 300) return parseObject(this.#gcs, doing, answer.text)
+    if (answer.status === 412) return await this.#own(ending)
     if (GONE.has(answer.status)) throw this.#lost()
     if (isDamaged(answer)) throw notWhatWasSent(this.#gcs, this.#object.key)
     const error = answerError(description, doing, answer)
     if (isTransient(answer)) return error
     throw error
+  }
+
+  /** The object that is there already may be ours: the answer to a request that went well may have been lost. */
+  async #own({ total, checksum }: Ending): Promise<GcsObject> {
+    const { key, writer } = this.#object
+    const there = await describeObject(this.#gcs, key)
+    const isOurs = there?.writer === writer && there.size === total && (checksum ?? there.crc32c) === there.crc32c
+    if (there !== undefined && isOurs) return there
+    throw storedByOthers(this.#gcs, key)
   }
 
   #lost(): TabletkeeperError {

@@ -212,7 +212,8 @@ describe('reading from Google Cloud Storage', () => {
   test('never mixes two objects that had one name', async () => {
     const { proxy, store } = await storeByProxy()
     await store.put('a', bytes)
-    proxy.fault = first(1, isMedia, { kind: 'cut-answer', after: 700_000 })
+    // Farther than it reads ahead: the break is met after the object was replaced.
+    proxy.fault = first(1, isMedia, { kind: 'cut-answer', after: 4_500_000 })
     const body = await store.get('a')
     await store.put('a', randomBytes(5_000_000))
     await expect(buffer(body)).rejects.toThrow(/it was replaced/)
@@ -222,7 +223,8 @@ describe('reading from Google Cloud Storage', () => {
     const { proxy, store } = await storeByProxy()
     await store.put('a', bytes)
     proxy.fault = (request) => (isMedia(request) ? { kind: 'cut-answer', after: 0 } : undefined)
-    await expect(contentOf(store, 'a')).rejects.toThrow(/could not read a in .* to its end: at byte 0 of 5000000/)
+    await expect(contentOf(store, 'a')).rejects.toThrow(ofType('StorageUnavailable'))
+    expect(proxy.passed.filter(isMedia).length).toBeLessThan(10)
   })
 })
 

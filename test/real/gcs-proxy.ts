@@ -3,6 +3,7 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import type { AddressInfo } from 'node:net'
 import { Transform } from 'node:stream'
 import { onTestFinished } from 'vitest'
+import { waitUntil } from '../../sandbox/wait-until.ts'
 
 /** What goes wrong with one request. */
 export type Fault =
@@ -68,7 +69,8 @@ function pass(upstream: string, request: IncomingMessage, response: ServerRespon
   // An address that a server tells is its own: through here it is not changed.
   const headers = { ...request.headers }
   const inner = httpRequest(`${upstream}${request.url}`, { method: request.method ?? 'GET', headers, agent: false })
-  const breakOff = () => {
+  const breakOff = async () => {
+    if (fault?.kind === 'cut-request') await arrived(`${upstream}${request.url}`, fault.after)
     inner.destroy()
     request.socket.destroy()
   }
@@ -87,13 +89,26 @@ function pass(upstream: string, request: IncomingMessage, response: ServerRespon
   })
 }
 
+/** Waits until a resumable upload has what was sent of it, as far as it keeps that. */
+async function arrived(session: string, bytes: number): Promise<void> {
+  const kept = bytes - (bytes % (256 * 1024))
+  await waitUntil(`${kept} bytes have arrived`, async () => {
+    const answer = await fetch(session, {
+      method: 'PUT',
+      headers: { 'content-range': 'bytes */*' },
+      redirect: 'manual',
+    })
+    return Number(/-(\d+)$/.exec(answer.headers.get('range') ?? '')?.[1] ?? 0) + 1 >= kept
+  })
+}
+
 const PASS = {
   transform(chunk: Buffer, _encoding: string, done: (error: null, chunk: Buffer) => void) {
     done(null, chunk)
   },
 }
 
-function bytesWith(fault: Fault, breakOff: () => void): Transform {
+function bytesWith(fault: Fault, breakOff: () => Promise<void>): Transform {
   let count = 0
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -102,7 +117,7 @@ function bytesWith(fault: Fault, breakOff: () => void): Transform {
       if ('after' in fault && count > fault.after) {
         // What went before it arrives.
         this.push(chunk.subarray(0, Math.max(0, fault.after - start)))
-        setTimeout(breakOff, 50)
+        void breakOff()
         return
       }
       const bytes = Buffer.from(chunk)
