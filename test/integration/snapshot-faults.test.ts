@@ -178,7 +178,7 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
     await agent.kill()
     await run.abandon()
     // Its heartbeat has to time out first.
-    await expect(run.result(AbortSignal.timeout(90_000))).rejects.toMatchObject({
+    await expect(run.result(AbortSignal.timeout(150_000))).rejects.toMatchObject({
       type: 'NoAgent',
       message: `abandoned: the host of ${cow.alias} is lost`,
     })
@@ -186,7 +186,7 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
     await startProcess()
     await awaitNoClone(cow.replica)
     await expectUndone(cow)
-  }, 120_000)
+  }, 240_000)
 
   test.each([
     ['before it cloned', 'cloneFiles', 'before'],
