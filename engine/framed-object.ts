@@ -1,5 +1,6 @@
 import { TabletkeeperError } from '../model/errors.ts'
 import type { ObjectKey, ObjectStore } from '../storage/object-store.ts'
+import { releasePiece } from '../storage/socket-body.ts'
 import { checksumsOf } from './checksums.ts'
 import { framesOf } from './frame.ts'
 import type { FramesInFlight } from './frames-in-flight.ts'
@@ -158,6 +159,7 @@ async function readRange(store: ObjectStore, key: ObjectKey, offset: number, len
   for await (const chunk of await store.get(key, { start: offset, end: offset + length - 1 })) {
     if (!Buffer.isBuffer(chunk)) continue
     filled += chunk.copy(bytes, filled)
+    releasePiece(chunk)
   }
   return bytes
 }

@@ -1,6 +1,9 @@
 /** Smaller buffers are those of small objects, each of its own size. */
 const WORTH_KEEPING = 1024 * 1024
 
+/** Milliseconds: memory that is new is slow. */
+const KEPT_FOR = 10_000
+
 /** Memory for the parts of all objects that are uploaded at once: a bound, and buffers that are used again. */
 export class PartMemory {
   readonly #limit: number
@@ -8,6 +11,7 @@ export class PartMemory {
   /** Buffers that are on their way, and so will come back. */
   #sending = 0
   #free: Buffer[] = []
+  #releasing: NodeJS.Timeout | undefined
   readonly #waiting: { readonly size: number; grant(): void }[] = []
 
   /** @param limit bytes, all together */
@@ -52,13 +56,20 @@ export class PartMemory {
   /** Gives back a buffer that was taken and not sent. */
   drop(buffer: Buffer): void {
     this.#used -= buffer.length
-    // Nothing is uploaded: the process may do other things for days.
-    if (this.#used === 0) this.#free = []
+    if (this.#used === 0) this.#releaseLater()
     for (let next = this.#waiting[0]; next !== undefined && this.#hasRoom(next.size); next = this.#waiting[0]) {
       this.#waiting.shift()
       this.#used += next.size
       next.grant()
     }
+  }
+
+  /** Nothing is uploaded: the next object may begin at once, or the process does other things for days. */
+  #releaseLater(): void {
+    clearTimeout(this.#releasing)
+    this.#releasing = setTimeout(() => {
+      if (this.#used === 0) this.#free = []
+    }, KEPT_FOR).unref()
   }
 
   #hasRoom(size: number): boolean {

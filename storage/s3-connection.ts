@@ -152,6 +152,7 @@ function clientConfig(config: S3Config): S3ClientConfig {
     responseChecksumValidation: 'WHEN_REQUIRED',
     // The SDK would open a connection for each part.
     expectContinueHeader: false,
+    cacheMiddleware: true,
   }
 }
 

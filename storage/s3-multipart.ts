@@ -7,7 +7,6 @@ import {
   UploadPartCommand,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
-import { crcOf } from './s3-checksum.ts'
 import type { Doing, S3Connection } from './s3-connection.ts'
 import { named } from './s3-errors.ts'
 import { newObjectParameters } from './s3-object.ts'
@@ -61,9 +60,10 @@ export class MultipartUpload {
     return (await upload.#readParts()) ? upload : undefined
   }
 
-  async upload(number: number, bytes: Buffer, signal: AbortSignal): Promise<void> {
+  /** @param checksum CRC-32 of the bytes, as S3 takes it */
+  async upload(number: number, bytes: Buffer, checksum: string, signal: AbortSignal): Promise<void> {
     const doing = storing(this.key, `part ${number} of `)
-    const crc = this.#s3.config.checksums ? crcOf(bytes) : undefined
+    const crc = this.#s3.config.checksums ? checksum : undefined
     const customer = await this.#s3.encryption.ofObject()
     const answer = await this.#s3.ask(doing, (client) =>
       client.send(

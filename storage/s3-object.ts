@@ -60,12 +60,13 @@ export function wholeSeconds(time: Date | undefined): Date {
 
 /**
  * Stores an object in one request.
+ * @param checksum CRC-32 of the bytes, as S3 takes it, where it is known
  * @throws Refused when it must not replace one that is there
  */
-export async function putObject(s3: S3Connection, bytes: Buffer, object: NewObject): Promise<void> {
+export async function putObject(s3: S3Connection, bytes: Buffer, object: NewObject, checksum?: string): Promise<void> {
   const { key, writer, signal } = object
   const doing = storing(key)
-  const crc = s3.config.checksums ? crcOf(bytes) : undefined
+  const crc = s3.config.checksums ? (checksum ?? crcOf(bytes)) : undefined
   const parameters = {
     ...(await newObjectParameters(s3, key, writer)),
     Body: bytes,

@@ -1,5 +1,6 @@
 import type { ObjectWriter } from './object-store.ts'
 import type { PartMemory } from './part-memory.ts'
+import { copyWithCrc, encodedCrc } from './s3-checksum.ts'
 import type { S3Connection } from './s3-connection.ts'
 import { MultipartUpload } from './s3-multipart.ts'
 import { completeObject, putObject } from './s3-object.ts'
@@ -40,6 +41,8 @@ export class S3Writer implements ObjectWriter {
   #intoSegment: Promise<void>[] = []
   #buffer: Buffer | undefined
   #filled = 0
+  /** Of what is in the buffer. */
+  #crc = 0
   #size: number
   #kept: number
   /** Pieces that were sent, in order; those at the beginning that are kept are gone from here. */
@@ -66,7 +69,7 @@ export class S3Writer implements ObjectWriter {
     for (let left = bytes; left.length > 0; ) {
       const buffer = await this.#room(left.length)
       const count = Math.min(left.length, buffer.length - this.#filled)
-      buffer.set(left.subarray(0, count), this.#filled)
+      this.#crc = copyWithCrc(left.subarray(0, count), buffer, this.#filled, this.#crc)
       this.#filled += count
       this.#size += count
       left = left.subarray(count)
@@ -79,7 +82,7 @@ export class S3Writer implements ObjectWriter {
     const { s3, key, writer, ifAbsent } = this.#writing
     const object = { key, writer, ifAbsent, signal: this.#abort.signal }
     if (this.#upload === undefined) {
-      await this.#whole((bytes) => putObject(s3, bytes, object))
+      await this.#whole((bytes) => putObject(s3, bytes, object, encodedCrc(this.#crc)))
     } else {
       if (this.#filled > 0) await this.#send(true)
       this.#endSegment()
@@ -142,12 +145,14 @@ export class S3Writer implements ObjectWriter {
     const piece = this.#cursor.next(this.#filled)
     const { upload, number } = await this.#placeOf(this.#upload, piece, isLast)
     const bytes = buffer.subarray(0, this.#filled)
+    const crc = encodedCrc(this.#crc)
     this.#buffer = undefined
     this.#filled = 0
+    this.#crc = 0
     const sent = { end: this.#size, isKept: false }
     this.#sent.push(sent)
     const sending = this.#start(async () => {
-      await memory.send(buffer, () => upload.upload(number, bytes, this.#abort.signal))
+      await memory.send(buffer, () => upload.upload(number, bytes, crc, this.#abort.signal))
       sent.isKept = true
       this.#countKept()
     })
