@@ -49,7 +49,7 @@ export class S3Connection {
     this.#client = new S3Client({ ...clientConfig(config), requestHandler: this.#requests })
     this.#client.middlewareStack.add(
       (next) => async (args) => {
-        if (this.#mayLeaveUnsigned(args.input)) headersOf(args.request)['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD'
+        if (this.#mayLeaveUnsigned(args)) headersOf(args.request)['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD'
         return await next(args)
       },
       { step: 'build', name: 'tabletkeeperPayload' },
@@ -131,10 +131,9 @@ export class S3Connection {
    * A signature over the bytes costs as much again as sending them. It protects from others on the way, as TLS does, and from damage, as
    * the CRC-32 does: so it is left out where there is TLS, or no way, and the store has proven that it checks CRC-32s.
    */
-  #mayLeaveUnsigned(input: unknown): boolean {
-    const { signPayload } = this.config
+  #mayLeaveUnsigned({ input, request }: { readonly input: unknown; readonly request: unknown }): boolean {
     const hasCrc = typeof input === 'object' && input !== null && 'ChecksumCRC32' in input && 'Body' in input
-    return hasCrc && this.#checksCrc && signPayload === 'auto' && isPrivate(this.config.endpoint)
+    return hasCrc && this.#checksCrc && this.config.signPayload === 'auto' && isPrivate(request)
   }
 }
 
@@ -168,10 +167,11 @@ function senderWith(timeouts: { readonly connectionTimeout: number; readonly soc
   return new S3Client({ region: 'none', requestHandler }).config.requestHandler
 }
 
-function isPrivate(endpoint: string | undefined): boolean {
-  if (endpoint === undefined) return true
-  const { protocol, hostname } = new URL(endpoint)
-  return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127\.[\d.]+$/.test(hostname)
+/** Whether nobody on its way can change a request: it goes by TLS, or does not leave the host. */
+function isPrivate(request: unknown): boolean {
+  if (typeof request !== 'object' || request === null || !('protocol' in request && 'hostname' in request)) return false
+  const { protocol, hostname } = request
+  return protocol === 'https:' || /^(localhost|\[::1\]|127\.[\d.]+)$/.test(String(hostname))
 }
 
 function headersOf(request: unknown): Record<string, string> {
