@@ -31,7 +31,10 @@ const fileEntry = z.object({
 const tabletkeeperSection = z.object({
   FormatVersion: z.literal(1, { error: 'is not 1: another version of tabletkeeper made it' }),
   Engine: z.literal('frames'),
-  FrameSize: z.int().min(1).max(16 * 1024 * 1024),
+  FrameSize: z
+    .int()
+    .min(1)
+    .max(16 * 1024 * 1024),
   Files: z.array(
     z.object({
       Size: z.number(),
