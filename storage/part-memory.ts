@@ -29,7 +29,8 @@ export class PartMemory {
     } else {
       this.#used += size
     }
-    const found = this.#free.findIndex((buffer) => buffer.length === size)
+    // The last one, which may still be in the processor's cache.
+    const found = this.#free.findLastIndex((buffer) => buffer.length === size)
     const [kept] = found < 0 ? [] : this.#free.splice(found, 1)
     if (kept !== undefined) return kept
     // Parts have grown: those of the old size are in the way.

@@ -94,8 +94,13 @@ export class S3Writer implements ObjectWriter {
     this.#isFinished = true
   }
 
+  /** What is on its way fails at once, and so does the writing. */
+  abort(): void {
+    this.#abort.abort()
+  }
+
   async close(): Promise<void> {
-    if (!this.#isFinished) this.#abort.abort()
+    if (!this.#isFinished) this.abort()
     await Promise.all(this.#sending)
     if (this.#buffer !== undefined) this.#writing.memory.drop(this.#buffer)
     this.#buffer = undefined

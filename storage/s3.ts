@@ -72,7 +72,7 @@ export class S3Store implements ObjectStore {
       assertKey(key)
       signal?.throwIfAborted()
       await this.#repository.makeReady()
-      if (body instanceof Readable) return await this.#putStream(key, body, ifAbsent)
+      if (body instanceof Readable) return await this.#putStream(key, body, ifAbsent, signal)
       await putObject(this.#s3, body, { key, writer: newUploadId(), ifAbsent, signal })
       return body.length
     } catch (error) {
@@ -183,9 +183,11 @@ export class S3Store implements ObjectStore {
   }
 
   /** Objects of unknown size become multipart uploads when they are larger than a part. */
-  async #putStream(key: ObjectKey, body: Readable, ifAbsent: boolean): Promise<number> {
+  async #putStream(key: ObjectKey, body: Readable, ifAbsent: boolean, signal?: AbortSignal): Promise<number> {
     const writing = { s3: this.#s3, memory: this.#memory, plan: this.#plan, key, writer: newUploadId(), ifAbsent }
     const writer = new S3Writer(writing)
+    const abort = () => writer.abort()
+    signal?.addEventListener('abort', abort, { once: true })
     try {
       let size = 0
       for await (const chunk of body) {
@@ -196,6 +198,7 @@ export class S3Store implements ObjectStore {
       await writer.finish()
       return size
     } finally {
+      signal?.removeEventListener('abort', abort)
       await writer.discard()
     }
   }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -108,6 +109,21 @@ describe('a write that breaks off', () => {
     await writer.close()
     await upload.commit(['0'])
     expect(bytes.equals(await contentOf(direct, 'k/0/a/0'))).toBe(true)
+  })
+
+  test('because it is aborted while it stands still leaves nothing', async () => {
+    const { proxy, direct, store } = await broken()
+    await store.put('k/first', Buffer.from('x'))
+    const stall = { way: 'request', after: 1000, kind: 'stall' } as const
+    proxy.faults.push(undefined, stall, stall, stall)
+    const controller = new AbortController()
+    const reason = new Error('cancelled')
+    proxy.onFault = () => controller.abort(reason)
+    const begun = performance.now()
+    await expect(store.put('k/a', Readable.from([bytes]), { signal: controller.signal })).rejects.toBe(reason)
+    expect(performance.now() - begun).toBeLessThan(20_000)
+    expect((await direct.list('k/')).objects.map(({ key }) => key)).toEqual(['k/first'])
+    expect((await direct.list('', { delimiter: '/' })).prefixes).toEqual(['k/'])
   })
 
   test('is sent again too when it arrives damaged', async () => {
