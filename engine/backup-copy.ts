@@ -9,6 +9,7 @@ import { type CopyBinding, type CopyHeader, CopyLedger, type CopyTotals, fingerp
 import { copySmallFiles } from './copy-small-files.ts'
 import { compressorOf, FRAME_SIZE } from './frame.ts'
 import { FramesInFlight } from './frames-in-flight.ts'
+import { heapForCopyOf } from './heap-size.ts'
 import { bootId } from './ledger-file.ts'
 import { ProgressMeter } from './progress-meter.ts'
 import { WorkerPool } from './worker-pool.ts'
@@ -56,6 +57,7 @@ export interface CopyContext {
  */
 export async function copyBackup(copy: BackupCopy): Promise<CopyTotals> {
   const { files, store, concurrency, nice = 0, onProgress } = copy
+  using _ = heapForCopyOf(files.length)
   await using ledger = await openLedger(copy)
   if (ledger.isFinished) return ledger.totals
   const upload = await store.upload(copy.directory, ledger.upload)

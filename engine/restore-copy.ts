@@ -11,6 +11,7 @@ import { decompressionOf } from './decompressors.ts'
 import { FRAME_SIZE } from './frame.ts'
 import type { FramedObject } from './framed-object.ts'
 import { FramesInFlight } from './frames-in-flight.ts'
+import { heapForCopyOf } from './heap-size.ts'
 import { inParallel } from './in-parallel.ts'
 import { localFileError } from './local-file-error.ts'
 import { ProgressMeter } from './progress-meter.ts'
@@ -61,6 +62,7 @@ export interface RestoreContext {
  */
 export async function restoreFiles(copy: RestoreCopy): Promise<{ readonly bytes: number }> {
   const { manifest, store, directory, roots } = copy
+  using _ = heapForCopyOf(manifest.FileEntries.length)
   const decompression = decompressionOf(manifest)
   const files = planRestore(manifest, directory, roots, await storedSizes(store, directory))
   await using ledger = await RestoreLedger.open(copy.ledger, manifest)

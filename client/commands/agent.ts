@@ -1,3 +1,4 @@
+import { keepHeapSmall } from '../../engine/heap-size.ts'
 import { parseAlias } from '../../model/alias.ts'
 import { createLog } from '../../workers/telemetry.ts'
 import { loadConfiguration } from '../configuration.ts'
@@ -12,6 +13,7 @@ export interface AgentOptions extends VitessFlags {
 
 /** `tabletkeeper agent`: looks after the tablets of this host until it is told to stop. */
 export async function agent({ configPath }: CommandContext, options: AgentOptions): Promise<number> {
+  keepHeapSmall()
   const initTabletType = parseReplicaType(options.initTabletType)
   const tablets = options.tablet?.map(parseAlias)
   const config = narrowToInitShard(

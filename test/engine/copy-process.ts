@@ -1,8 +1,9 @@
-import { appendFileSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { appendFileSync, lstatSync, readdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { copyBackup } from '../../engine/backup-copy.ts'
+import { keepHeapSmall } from '../../engine/heap-size.ts'
 import { restoreFiles } from '../../engine/restore-copy.ts'
 import { messageOf } from '../../model/errors.ts'
 import { parseManifest } from '../../model/manifest.ts'
@@ -11,11 +12,12 @@ import { FileStore } from '../../storage/file.ts'
 import { SHARD } from '../storage/sample-backup.ts'
 import { type CopyOrder, type CopyOutcome, copyOrder } from './copy-order.ts'
 import { InterferedStore } from './interfered-store.ts'
-import { describe } from './sample-files.ts'
 import { DIRECTORY, HEADER, NAME } from './sample-run.ts'
 
 // A process that copies or restores, for tests that kill it or look at what it takes: `node copy-process.ts <order as JSON>`.
 
+// As the agent does.
+keepHeapSmall()
 const order = copyOrder.parse(JSON.parse(process.argv[2] ?? ''))
 const delays = monitorEventLoopDelay({ resolution: 5 })
 const controller = new AbortController()
@@ -44,13 +46,20 @@ const outcome: CopyOutcome = {
 }
 process.stdout.write(`${JSON.stringify(outcome)}\n`)
 
+/** The files in the directories of `source`, looked at as mysql/data-directory.ts does: without a promise for each. */
+function filesBelow(source: string): DataFile[] {
+  return readdirSync(source).flatMap((directory) =>
+    readdirSync(join(source, directory)).map((file): DataFile => {
+      const name = `${directory}/${file}`
+      const path = join(source, name)
+      const { size, mtimeNs, ino } = lstatSync(path, { bigint: true })
+      return { base: 'Data', name, path, size: Number(size), mtimeNs, inode: ino }
+    }),
+  )
+}
+
 async function backupOf({ source, root, ledger, concurrency, writes }: CopyOrder & { kind: 'backup' }) {
-  const files: DataFile[] = []
-  for (const entry of await readdir(source, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name)
-    if (entry.isFile()) files.push(await describe(path, 'Data', relative(source, path)))
-  }
-  files.sort((a, b) => (a.name < b.name ? -1 : 1))
+  const files = filesBelow(source)
   const onWrite = (name: string) => writes !== undefined && appendFileSync(writes, `${name}\n`)
   const store = new InterferedStore(root, { onWrite: (name) => void onWrite(name) })
   const common = { directory: DIRECTORY, header: HEADER, level: 1, signal, onProgress: () => {} }
