@@ -26,8 +26,10 @@ export const copyOutcome = z.object({
   seconds: z.number(),
   /** From a cancel to the end. */
   settledMilliseconds: z.number().nullable(),
+  /** How late the event loop was, by the clock. */
   delayP99Milliseconds: z.number(),
-  delayMaxMilliseconds: z.number(),
+  /** How long the thread of the event loop was at work without looking at it, in its processor time. */
+  turnP99Milliseconds: z.number(),
   /** The most memory that the process had at any time (VmHWM). */
   maxRssMebibytes: z.number(),
 })

@@ -6,49 +6,59 @@ import { FRAME_SIZE } from '../../engine/frame.ts'
 import { formatManifest } from '../../model/manifest.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { runCopy } from './copy-child.ts'
+import type { CopyOrder } from './copy-order.ts'
 import { writeContent } from './sample-content.ts'
 import { manifestFor, NAME } from './sample-run.ts'
 
 /** About 400 MB. */
 const SIZE = 50 * FRAME_SIZE
 
-async function place() {
+/** One large file, and the orders to back it up and to restore it. */
+async function newOrders(): Promise<{ readonly backup: CopyOrder; readonly restore: () => Promise<CopyOrder> }> {
   const directory = await temporaryDirectory()
-  const [source, root, ledger] = [join(directory, 'source'), join(directory, 'store'), join(directory, 'ledger')]
+  const [source, root, staging] = [join(directory, 'source'), join(directory, 'store'), join(directory, 'staging')]
+  const [ledger, restoreLedger, manifest] = ['ledger', 'restore-ledger', 'MANIFEST'].map((name) =>
+    join(directory, name),
+  )
+  if (ledger === undefined || restoreLedger === undefined || manifest === undefined) throw new Error('there are three')
   await mkdir(root)
   await writeContent(source, { name: 'db/t.ibd', size: SIZE, kind: 'mixed', seed: 1 })
-  return { directory, source, root, ledger, concurrency: 2 }
+  const concurrency = 2
+  return {
+    backup: { kind: 'backup', source, root, ledger, concurrency },
+    restore: async () => {
+      const { files } = await readCopyRecord(ledger, NAME)
+      await writeFile(manifest, formatManifest(manifestFor(files, 'tabletkeeper')))
+      return { kind: 'restore', root, manifest, staging, ledger: restoreLedger, concurrency }
+    },
+  }
 }
 
-test('a process that copies answers all the while: heartbeats are not late', async () => {
-  const { directory, source, ...common } = await place()
-  const backup = await runCopy({ kind: 'backup', source, ...common })
-  expect(backup).toMatchObject({ failure: null })
-  const { files } = await readCopyRecord(common.ledger, NAME)
-  const manifest = join(directory, 'MANIFEST')
-  await writeFile(manifest, formatManifest(manifestFor(files, 'tabletkeeper')))
-  const [staging, ledger] = [join(directory, 'staging'), join(directory, 'restore-ledger')]
-  const restore = await runCopy({ kind: 'restore', ...common, manifest, staging, ledger })
-  expect(restore).toMatchObject({ failure: null })
-  for (const { delayP99Milliseconds } of [backup, restore]) expect(delayP99Milliseconds).toBeLessThan(50)
+test('a process that copies looks at its event loop all the while: heartbeats are not late', async () => {
+  const { backup, restore } = await newOrders()
+  const backedUp = await runCopy(backup)
+  const restored = await runCopy(await restore())
+  for (const { failure, turnP99Milliseconds, delayP99Milliseconds } of [backedUp, restored]) {
+    expect(failure).toBeNull()
+    console.info(
+      `turns ${turnP99Milliseconds.toFixed(1)} ms (p99), late by ${delayP99Milliseconds.toFixed(1)} ms (p99)`,
+    )
+    // By the clock it is less than 50 ms on a machine of its own. Here others are at work.
+    expect(turnP99Milliseconds).toBeLessThan(15)
+  }
 })
 
-test.each([100, 250])('a copy that is cancelled after %i ms ends within a second', async (cancelAfter) => {
-  const { directory: _, source, ...common } = await place()
-  const { failure, settledMilliseconds } = await runCopy({ kind: 'backup', source, ...common, cancelAfter })
+test.each([100, 250])('a backup that is cancelled after %i ms ends within a second', async (cancelAfter) => {
+  const { backup } = await newOrders()
+  const { failure, settledMilliseconds } = await runCopy({ ...backup, cancelAfter })
   expect(failure).toBe('cancelled')
   expect(settledMilliseconds).toBeLessThan(1000)
 })
 
 test('a restore that is cancelled ends within a second', async () => {
-  const { directory, source, ...common } = await place()
-  await runCopy({ kind: 'backup', source, ...common })
-  const { files } = await readCopyRecord(common.ledger, NAME)
-  const manifest = join(directory, 'MANIFEST')
-  await writeFile(manifest, formatManifest(manifestFor(files, 'tabletkeeper')))
-  const [staging, ledger] = [join(directory, 'staging'), join(directory, 'restore-ledger')]
-  const order = { kind: 'restore', ...common, manifest, staging, ledger, cancelAfter: 120 } as const
-  const { failure, settledMilliseconds } = await runCopy(order)
+  const { backup, restore } = await newOrders()
+  await runCopy(backup)
+  const { failure, settledMilliseconds } = await runCopy({ ...(await restore()), cancelAfter: 120 })
   expect(failure).toBe('cancelled')
   expect(settledMilliseconds).toBeLessThan(1000)
 })
