@@ -1,4 +1,4 @@
-import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -9,6 +9,7 @@ import { FileStore } from '../../storage/file.ts'
 import { ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { InterferedStore, type Interference } from './interfered-store.ts'
+import { replaceByCopy } from './replaced-file.ts'
 import { copy, copyRecord, DIRECTORY, HEADER, manifestFor, restoreTo } from './sample-backup.ts'
 import { writeContent } from './sample-content.ts'
 import { describe as describeFile, digestsOf } from './sample-files.ts'
@@ -128,15 +129,7 @@ test('a backup that ended after its objects were published is finished without c
 describe('a backup is not gone on with, and nothing is published,', () => {
   test.each([
     ['was written to', (path: string) => utimes(path, 1, 1)],
-    [
-      'was replaced',
-      async (path: string) => {
-        const { mtime } = await stat(path)
-        await writeFile(`${path}.new`, await readFile(path))
-        await utimes(`${path}.new`, mtime, mtime)
-        await rename(`${path}.new`, path)
-      },
-    ],
+    ['was replaced by one that looks the same', replaceByCopy],
   ])('when a file %s meanwhile', async (_, change) => {
     const sample = await newSample()
     await copyUntil(sample, 4)
