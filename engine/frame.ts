@@ -6,9 +6,6 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
  */
 export const FRAME_SIZE = 8 * 1024 * 1024
 
-/** A frame of zeros takes about one byte for each 128 KiB block, and no frame of other bytes is as small. */
-const SMALLEST = 1024
-
 /** How many frames an object of `size` plain bytes has: an empty one has an empty frame, so that any decoder finds one. */
 export function framesOf(size: number, frameSize: number = FRAME_SIZE): number {
   return Math.max(1, Math.ceil(size / frameSize))
@@ -54,11 +51,6 @@ export function zeroFrame(length: number, level: number): Buffer {
   const copy = Buffer.allocUnsafeSlow(known.length)
   known.copy(copy)
   return copy
-}
-
-/** Whether a stored frame is one of `length` zeros as this process makes it: such a frame needs no decompression. */
-export function isZeroFrame(stored: Buffer, length: number, level: number): boolean {
-  return stored.length < SMALLEST && length > SMALLEST * 64 && stored.equals(knownZeroFrame(length, level))
 }
 
 function knownZeroFrame(length: number, level: number): Buffer {
