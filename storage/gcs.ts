@@ -14,6 +14,7 @@ import { GcsWriter } from './gcs-writer.ts'
 import { assertKey, assertPrefix } from './object-key.ts'
 import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions, Repository } from './object-store.ts'
 import { PartMemory } from './part-memory.ts'
+import { inChargeOf } from './put-body.ts'
 
 /** For chunks that are collected or on their way, of all objects together. */
 const CHUNK_MEMORY = 64 * 1024 * 1024
@@ -55,12 +56,8 @@ export class GcsStore implements ObjectStore {
   }
 
   async put(key: ObjectKey, body: Buffer | Readable, options: PutOptions = {}): Promise<number> {
-    // Until it is read, a body that fails has nobody else who listens.
-    if (body instanceof Readable) body.on('error', () => {})
     const { signal, ifAbsent = false } = options
-    const abort = () => body instanceof Readable && body.destroy(asError(signal?.reason))
-    signal?.addEventListener('abort', abort, { once: true })
-    try {
+    return await inChargeOf(body, signal, async () => {
       assertKey(key)
       signal?.throwIfAborted()
       await this.#repository.makeReady()
@@ -68,12 +65,7 @@ export class GcsStore implements ObjectStore {
       if (body instanceof Readable) return await this.#putStream(object, body)
       await putObject(this.#gcs, body, object)
       return body.length
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error
-    } finally {
-      signal?.removeEventListener('abort', abort)
-      if (body instanceof Readable) body.destroy()
-    }
+    })
   }
 
   async get(key: ObjectKey, range?: ByteRange): Promise<Readable> {
@@ -184,8 +176,4 @@ function listingOf({ objects, prefixes }: Awaited<ReturnType<typeof listObjects>
 
 function infoOf(key: ObjectKey, { size, updated }: GcsObject): ObjectInfo {
   return { key, size, modified: updated }
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason))
 }

@@ -9,6 +9,7 @@ import { forAll } from './for-all.ts'
 import { assertKey, assertPrefix } from './object-key.ts'
 import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions, Repository } from './object-store.ts'
 import { PartMemory } from './part-memory.ts'
+import { inChargeOf } from './put-body.ts'
 import { S3Connection } from './s3-connection.ts'
 import { listLevel, listObjects } from './s3-listing.ts'
 import { abortMultipart, listMultipartUploads } from './s3-multipart.ts'
@@ -63,24 +64,15 @@ export class S3Store implements ObjectStore {
   }
 
   async put(key: ObjectKey, body: Buffer | Readable, options: PutOptions = {}): Promise<number> {
-    // Until it is read, a body that fails has nobody else who listens.
-    if (body instanceof Readable) body.on('error', () => {})
     const { signal, ifAbsent = false } = options
-    const abort = () => body instanceof Readable && body.destroy(asError(signal?.reason))
-    signal?.addEventListener('abort', abort, { once: true })
-    try {
+    return await inChargeOf(body, signal, async () => {
       assertKey(key)
       signal?.throwIfAborted()
       await this.#repository.makeReady()
       if (body instanceof Readable) return await this.#putStream(key, body, ifAbsent, signal)
       await putObject(this.#s3, body, { key, writer: newUploadId(), ifAbsent, signal })
       return body.length
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error
-    } finally {
-      signal?.removeEventListener('abort', abort)
-      if (body instanceof Readable) body.destroy()
-    }
+    })
   }
 
   async get(key: ObjectKey, range?: ByteRange): Promise<Readable> {
@@ -225,8 +217,4 @@ export class S3Store implements ObjectStore {
       throw this.#s3.error(failure, { ...doing, doing: `remove ${name}`, key: name })
     })
   }
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason))
 }
