@@ -6,6 +6,9 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
  */
 export const FRAME_SIZE = 8 * 1024 * 1024
 
+/** Stored bytes: one of zeros has a few hundred at most. */
+const LARGEST_ZERO_FRAME = 1024
+
 /** How many frames an object of `size` plain bytes has: an empty one has an empty frame, so that any decoder finds one. */
 export function framesOf(size: number, frameSize: number = FRAME_SIZE): number {
   return Math.max(1, Math.ceil(size / frameSize))
@@ -59,4 +62,9 @@ function knownZeroFrame(length: number, level: number): Buffer {
   // Only the full length comes again; the last frame of a file rarely does.
   if (length === FRAME_SIZE) zeroFrames.set(key, known)
   return known
+}
+
+/** Whether a frame may be one of nothing but zeros: it is smaller than any other of its size then. */
+export function mayBeZeros(frame: { readonly stored: number }): boolean {
+  return frame.stored < LARGEST_ZERO_FRAME
 }

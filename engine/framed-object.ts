@@ -7,7 +7,7 @@ import type { FramesInFlight } from './frames-in-flight.ts'
 import { ObjectDigest } from './object-digest.ts'
 import type { PageFormat } from './page-check.ts'
 import { type FramePlace, parseSeekTable, seekTableSize } from './seek-table.ts'
-import type { Checked, Checksums, RestoreFrame, StoredBytes } from './tasks.ts'
+import type { Checked, Checksums, OutputFile, RestoreFrame, StoredBytes } from './tasks.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
 /** An object that is made of frames, as the MANIFEST describes it. */
@@ -32,7 +32,9 @@ export interface ObjectReading {
 
 export interface ReadOptions {
   /** Where plain bytes are written; undefined: they are only checked. */
-  readonly to?: { readonly descriptor: number; readonly path: string } | undefined
+  readonly to?: OutputFile | undefined
+  /** Told of all frames before the first one is read. */
+  readonly onPlaces?: (places: readonly FramePlace[]) => Promise<void>
   /** The file's name, when its InnoDB pages are checked. */
   readonly pagesOf?: string | undefined
   /** What an earlier attempt knows of a frame that it has written already. */
@@ -55,6 +57,7 @@ export async function readFramedObject(
   const { inFlight, isAborted } = reading
   const table = await readSeekTable(reading.store, object)
   const checksums: (Checksums | undefined)[] = table.places.map((_place, frame) => options.known?.(frame))
+  await options.onPlaces?.(table.places)
   const work: Promise<void>[] = []
   let format: PageFormat | undefined
   for (const [frame, place] of table.places.entries()) {

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Manifest } from '../model/manifest.ts'
 import type { Progress } from '../model/runs.ts'
@@ -93,7 +93,7 @@ async function restoreFramed(
   ledger: RestoreLedger,
   meter: ProgressMeter,
 ): Promise<void> {
-  await using pool = new WorkerPool({ size: concurrency, storage: store.description })
+  await using pool = new WorkerPool({ size: concurrency + 1, storage: store.description })
   const abort = new CopyAbort(signal, pool)
   const inFlight = new FramesInFlight(2 * concurrency + 2)
   const behind = new WriteBehind(() => syncRoots(roots))
@@ -127,8 +127,16 @@ async function restoreAll(context: RestoreContext, files: readonly FramedFile[])
   }
 }
 
+/** Each file system once. */
 async function syncRoots(roots: StagingRoots): Promise<void> {
-  for (const root of new Set(Object.values(roots))) await local(root, syncFileSystem(root))
+  const byDevice = new Map<number, string>()
+  for (const root of Object.values(roots)) {
+    await local(
+      root,
+      stat(root).then(({ dev }) => byDevice.set(dev, root)),
+    )
+  }
+  for (const root of byDevice.values()) await local(root, syncFileSystem(root))
 }
 
 function bySize<File extends FileRestore>(files: readonly File[]): File[] {

@@ -1,10 +1,17 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { directBlockOf, O_DIRECT } from '../mysql/direct-io.ts'
+import { reserve } from '../mysql/system-calls.ts'
 import { FILE_MODE } from '../storage/durable-file.ts'
+import { codeOf } from '../storage/file-errors.ts'
 import { allEnded } from './all-ended.ts'
+import { mayBeZeros } from './frame.ts'
 import { assertChecksums, readFramedObject, storedBytes } from './framed-object.ts'
 import { localFileError } from './local-file-error.ts'
 import type { FramedFile, RestoreContext } from './restore-copy.ts'
+import type { FramePlace } from './seek-table.ts'
+import type { OutputFile } from './tasks.ts'
 
 /** Starts to write a file of several frames, in parallel and each in its place, and resolves when the last one is on its way. */
 export async function restoreLargeFile(context: RestoreContext, file: FramedFile): Promise<void> {
@@ -14,7 +21,8 @@ export async function restoreLargeFile(context: RestoreContext, file: FramedFile
   await using opened = new AsyncDisposableStack()
   const output = opened.use(await openOutput(path, framed.plain, known.size === 0))
   const { whole } = await readFramedObject({ ...context, isAborted: () => abort.aborted }, framed, {
-    to: { descriptor: output.fd, path },
+    to: output,
+    onPlaces: (places) => reserveRoom(output, places),
     known: (frame) => known.get(frame),
     onFrame: async (frame, plain, checked) => {
       ledger.addFrame(index, frame, checked)
@@ -64,19 +72,56 @@ export async function restoreSmallFiles(
   await behind.wrote(batch.reduce((sum, { framed }) => sum + framed.plain, 0))
 }
 
-/** A file of its final size: what is not written in it is a hole. */
-async function openOutput(path: string, size: number, isNew: boolean) {
-  const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
+/**
+ * Gives the file its place on the disk, but for what stays a hole: only then can several threads write to it at once, and a disk that is
+ * too small is noticed before the work is done.
+ */
+async function reserveRoom({ descriptor, path }: OutputFile, places: readonly FramePlace[]): Promise<void> {
+  let from = 0
+  let to = 0
   try {
-    const output = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW | (isNew ? O_TRUNC : 0), FILE_MODE)
-    try {
-      await output.truncate(size)
-      return output
-    } catch (error) {
-      await output.close()
-      throw error
+    for (const place of places) {
+      if (mayBeZeros(place)) continue
+      if (place.plainOffset !== to) {
+        if (to > from) await reserve(descriptor, from, to - from)
+        from = place.plainOffset
+      }
+      to = place.plainOffset + place.plain
+    }
+    if (to > from) await reserve(descriptor, from, to - from)
+  } catch (error) {
+    throw localFileError(error, 'write', path)
+  }
+}
+
+/** A file of its final size: what is not written in it is a hole. */
+async function openOutput(path: string, size: number, isNew: boolean): Promise<OutputFile & AsyncDisposable> {
+  const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
+  await using opened = new AsyncDisposableStack()
+  try {
+    const output = opened.use(await open(path, O_RDWR | O_CREAT | O_NOFOLLOW | (isNew ? O_TRUNC : 0), FILE_MODE))
+    await output.truncate(size)
+    const direct = await openDirect(path)
+    if (direct !== undefined) opened.use(direct.handle)
+    const close = opened.move()
+    return {
+      path,
+      descriptor: output.fd,
+      direct: direct && { descriptor: direct.handle.fd, block: direct.block },
+      [Symbol.asyncDispose]: () => close.disposeAsync(),
     }
   } catch (error) {
     throw localFileError(error, 'write', path)
+  }
+}
+
+async function openDirect(path: string): Promise<{ readonly handle: FileHandle; readonly block: number } | undefined> {
+  const block = await directBlockOf(dirname(path))
+  if (block === undefined) return undefined
+  try {
+    return { handle: await open(path, constants.O_WRONLY | O_DIRECT), block }
+  } catch (error) {
+    if (codeOf(error) === 'EINVAL') return undefined
+    throw error
   }
 }

@@ -1,21 +1,26 @@
 import { closeSync, constants, ftruncateSync, openSync, readSync } from 'node:fs'
 import { messageOf } from '../model/errors.ts'
+import { alignedBuffer } from '../mysql/system-calls.ts'
 import { FILE_MODE } from '../storage/durable-file.ts'
 import { checksumsOf } from './checksums.ts'
 import { release, writeAll } from './compress-task.ts'
-import { decompressFrame, isZero } from './frame.ts'
+import { decompressFrame, isZero, mayBeZeros } from './frame.ts'
 import { ObjectDigest } from './object-digest.ts'
 import { badPagesOf, type PageFormat, pageFormatOf } from './page-check.ts'
 import { parseSeekTable, seekTableSize } from './seek-table.ts'
 import { failingAs, TaskFailure } from './task-error.ts'
-import type { Checked, CheckedFile, RestoreFile, RestoreFrame, StoredBytes } from './tasks.ts'
+import type { Checked, CheckedFile, OutputFile, RestoreFile, RestoreFrame, StoredBytes } from './tasks.ts'
 
 const SLICE = 256 * 1024
-/** A frame of zeros is smaller, a frame of anything else is not. */
-const SMALL = 1024
+
+/** Past the page cache: more is not faster. A multiple of every block. */
+const WRITTEN_AT_ONCE = 1024 * 1024
 
 /** One for each thread, reused: what stored bytes are read into. */
 let input: Buffer | undefined
+
+/** Another one, for writing past the page cache. */
+let aligned: Buffer | undefined
 
 /** Stored frames that are known to be nothing but zeros, by their plain length. */
 const zeroFrames = new Map<number, Buffer>()
@@ -26,11 +31,24 @@ export function restoreOneFrame({ key, from, length, to, pages }: RestoreFrame):
   const checksums = checksumsOf(stored)
   const plain = plainBytes(key, stored, length)
   if (plain === 'zeros') return { ...checksums, format: pages?.format, badPages: [] }
-  if (to !== undefined) failingAs('local', 'write', to.path, () => writeAll(to.descriptor, plain, to.offset))
+  if (to !== undefined) failingAs('local', 'write', to.path, () => writeFrame(to, plain))
   const format = pages && (pages.format ?? (pages.offset === 0 ? pageFormatOf(pages.name, plain) : undefined))
   const badPages = format === undefined ? [] : badPagesIn(plain, pages?.offset ?? 0, format)
   release(plain)
   return { ...checksums, format, badPages }
+}
+
+/** Past the page cache where it can be had: what is restored is not read before mysqld does, which has a cache of its own. */
+function writeFrame({ descriptor, direct, offset }: OutputFile & { readonly offset: number }, plain: Buffer): void {
+  if (direct === undefined || plain.length % direct.block !== 0 || offset % direct.block !== 0) {
+    writeAll(descriptor, plain, offset)
+    return
+  }
+  aligned ??= alignedBuffer(WRITTEN_AT_ONCE, direct.block)
+  for (let at = 0; at < plain.length; at += aligned.length) {
+    const length = plain.copy(aligned, 0, at, at + aligned.length)
+    writeAll(direct.descriptor, aligned.subarray(0, length), offset + at)
+  }
 }
 
 /** Checks an object of one frame and writes its file. */
@@ -80,7 +98,8 @@ function readStored(key: string, from: StoredBytes): Buffer {
 }
 
 function plainBytes(key: string, stored: Buffer, length: number): Buffer | 'zeros' {
-  if (stored.length < SMALL && zeroFrames.get(length)?.equals(stored)) return 'zeros'
+  const maybe = mayBeZeros({ stored: stored.length })
+  if (maybe && zeroFrames.get(length)?.equals(stored)) return 'zeros'
   let plain: Buffer
   try {
     plain = decompressFrame(stored, length)
@@ -91,7 +110,7 @@ function plainBytes(key: string, stored: Buffer, length: number): Buffer | 'zero
     const what = `has a frame of ${plain.length} plain bytes instead of ${length}`
     throw new TaskFailure({ kind: 'corrupt', key, what })
   }
-  if (stored.length >= SMALL || !isAllZero(plain)) return plain
+  if (!maybe || !isAllZero(plain)) return plain
   if (length > SLICE) zeroFrames.set(length, Buffer.from(stored))
   return 'zeros'
 }

@@ -79,13 +79,21 @@ export type StoredBytes =
   | { readonly kind: 'file'; readonly path: string; readonly offset: number; readonly length: number }
   | { readonly kind: 'memory'; readonly bytes: Uint8Array }
 
+/** An open file that frames are written into. */
+export interface OutputFile {
+  readonly path: string
+  readonly descriptor: number
+  /** The same file opened with O_DIRECT, for writes that are multiples of `block` bytes. */
+  readonly direct: { readonly descriptor: number; readonly block: number } | undefined
+}
+
 export interface RestoreFrame {
   readonly key: string
   readonly from: StoredBytes
   /** Plain bytes. */
   readonly length: number
   /** Undefined: the frame is only checked. */
-  readonly to: { readonly descriptor: number; readonly path: string; readonly offset: number } | undefined
+  readonly to: (OutputFile & { readonly offset: number }) | undefined
   /** When its pages are checked: of which file, from which offset in it, and how, unless this is the frame that tells. */
   readonly pages:
     | { readonly name: string; readonly offset: number; readonly format: PageFormat | undefined }

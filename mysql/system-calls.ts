@@ -8,6 +8,10 @@ const SEEK_HOLE = 4
 const POSIX_FADV_NOREUSE = 5
 const ENXIO = 6
 const EINVAL = 22
+const ENOSYS = 38
+const EOPNOTSUPP = 95
+/** FALLOC_FL_KEEP_SIZE */
+const KEEP_SIZE = 1
 const FICLONE = 0x40049409
 
 const openFile = promisify(open)
@@ -73,11 +77,33 @@ export function shareBlocks(from: number, to: number): void {
   if (errno !== 0) throw systemError('ficlone', errno)
 }
 
+/**
+ * Memory that begins at a multiple of `alignment` bytes, as files that are opened with O_DIRECT want it.
+ * @throws InvalidConfig on other systems than Linux
+ */
+export function alignedBuffer(size: number, alignment: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(size + alignment)
+  const over = Number(libc().addressOf(buffer) % BigInt(alignment))
+  return buffer.subarray(alignment - over, alignment - over + size)
+}
+
+/**
+ * Gives `length` bytes of an open file from `offset` on their place on the disk, so that many can write there at once (fallocate(2)).
+ * The size of the file stays. Where the file system cannot, nothing happens. The call waits in another thread.
+ * @throws InvalidConfig on other systems than Linux; the system's error, with its code, when there is no room
+ */
+export async function reserve(descriptor: number, offset: number, length: number): Promise<void> {
+  const errno = await libc().fallocate(descriptor, offset, length)
+  if (errno !== 0 && errno !== EOPNOTSUPP && errno !== ENOSYS) throw systemError('fallocate', errno)
+}
+
 /** The calls that Node lacks; `errno` is 0 when one succeeded. */
 interface Libc {
   syncfs(descriptor: number): Promise<number>
   fadvise(descriptor: number, advice: number): void
   ficlone(to: number, from: number): number
+  addressOf(buffer: Buffer): bigint
+  fallocate(descriptor: number, offset: number, length: number): Promise<number>
   lseek(descriptor: number, offset: number, whence: number): { readonly at: number; readonly errno: number }
 }
 
@@ -100,17 +126,22 @@ function bindLibc(): Libc {
   const syncfs = library.func('syncfs', 'int', ['int'])
   const fadvise = library.func('posix_fadvise', 'int', ['int', 'int64', 'int64', 'int'])
   const ioctl = library.func('ioctl', 'int', ['int', 'ulong', '...'])
+  const fallocate = library.func('fallocate', 'int', ['int', 'int', 'int64', 'int64'])
   const lseek = library.func('lseek', 'int64', ['int', 'int64', 'int'])
+  /** Calls in another thread. */
+  const waited = (call: ReturnType<typeof library.func>, args: readonly number[]): Promise<number> =>
+    new Promise((resolve, reject) => {
+      // koffi keeps each call's errno for its callback.
+      call.async(...args, (error: unknown, status: unknown) => {
+        if (error) reject(error)
+        else resolve(status === 0 ? 0 : koffi.errno())
+      })
+    })
   return {
-    syncfs: (descriptor) =>
-      new Promise((resolve, reject) => {
-        // koffi keeps each call's errno for its callback.
-        syncfs.async(descriptor, (error: unknown, status: unknown) => {
-          if (error) reject(error)
-          else resolve(status === 0 ? 0 : koffi.errno())
-        })
-      }),
+    syncfs: (descriptor) => waited(syncfs, [descriptor]),
     fadvise: (descriptor, advice) => void fadvise(descriptor, 0, 0, advice),
+    fallocate: (...args) => waited(fallocate, [args[0], KEEP_SIZE, args[1], args[2]]),
+    addressOf: (buffer) => koffi.address(buffer),
     ficlone: (to, from) => (ioctl(to, FICLONE, 'int', from) === 0 ? 0 : koffi.errno()),
     lseek: (descriptor, offset, whence) => {
       const at = Number(lseek(descriptor, offset, whence))

@@ -1,10 +1,11 @@
-import { constants } from 'node:fs'
 import { type FileHandle, lstat, opendir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TabletkeeperError } from '../model/errors.ts'
-import { openBelow, syncDirectory, writeAll } from './durable-file.ts'
+import { DirectFile } from './direct-file.ts'
+import { syncDirectory } from './durable-file.ts'
 import { codeOf, type FileOperation, storageError, translated } from './file-errors.ts'
 import { isVisible, temporaryNameOf } from './file-names.ts'
+import { CachedFile, FileWriter, openForWriting } from './file-writer.ts'
 import { forAll } from './for-all.ts'
 import { assertKey } from './object-key.ts'
 import type { ObjectWriter, Upload } from './object-store.ts'
@@ -22,6 +23,8 @@ export interface UploadPlace {
   /** Below the root; ends in `/`. */
   readonly directory: string
   readonly id: string
+  /** As `directBlockOf` has it for the directory. */
+  readonly block: number | undefined
   /** Proves that the store is the one that it was, and makes the directory where it is missing. */
   makeDirectory(): Promise<void>
 }
@@ -43,13 +46,15 @@ export class FileUpload implements Upload {
     const path = this.localPath(name)
     const operation = this.#operation('store', name)
     return await translated(operation, async () => {
-      const handle = await openBelow(path, constants.O_RDWR | constants.O_CREAT, () => this.#place.makeDirectory())
+      const { handle, block } = await openForWriting(path, this.#place)
       try {
         const { size } = await handle.stat()
-        const kept = Math.min(size, from)
+        const there = Math.min(size, from)
+        const kept = block === undefined ? there : there - (there % block)
         if (kept < size) await handle.truncate(kept)
         this.#open.add(handle)
-        return new FileWriter(handle, kept, operation, () => this.#open.delete(handle))
+        const file = block === undefined ? new CachedFile(handle, kept) : new DirectFile(handle, kept, block)
+        return new FileWriter(file, operation, () => this.#open.delete(handle))
       } catch (error) {
         await handle.close()
         throw error
@@ -164,41 +169,5 @@ async function syncing(operation: FileOperation, action: () => Promise<void>): P
       retryable: false,
       hint: 'What was written may be lost: look at the disk or the mount, then start another run.',
     })
-  }
-}
-
-/** Writes at positions of its own, so that what an earlier process left behind does not matter. */
-class FileWriter implements ObjectWriter {
-  readonly #handle: FileHandle
-  readonly #operation: FileOperation
-  readonly #onClose: () => void
-  #end: number
-  #kept: number
-
-  constructor(handle: FileHandle, kept: number, operation: FileOperation, onClose: () => void) {
-    this.#kept = kept
-    this.#handle = handle
-    this.#operation = operation
-    this.#onClose = onClose
-    this.#end = kept
-  }
-
-  get kept(): number {
-    return this.#kept
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    const at = this.#end
-    this.#end += bytes.length
-    await translated(this.#operation, () => writeAll(this.#handle, bytes, at))
-    this.#kept = this.#end
-  }
-
-  /** A file is whole as it is. */
-  async finish(): Promise<void> {}
-
-  async close(): Promise<void> {
-    this.#onClose()
-    await translated(this.#operation, () => this.#handle.close())
   }
 }

@@ -4,6 +4,7 @@ import { open, readdir, readFile, rm, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { TabletkeeperError } from '../model/errors.ts'
+import { directBlockOf } from '../mysql/direct-io.ts'
 import { BodyFailure, makeDirectories, writeDurably } from './durable-file.ts'
 import { type FileOperation, storageError, translated } from './file-errors.ts'
 import { finalNameOf, isWriteId, newWriteId, temporaryNameOf } from './file-names.ts'
@@ -157,8 +158,11 @@ export class FileStore implements ObjectStore {
       await this.#makeReady()
       await makeDirectories(this.#root, join(this.#root, directory))
     }
-    await translated(this.#operation(`upload to ${directory}`), makeDirectory)
-    return new FileUpload({ store: this.description, root: this.#root, directory, id, makeDirectory })
+    return await translated(this.#operation(`upload to ${directory}`), async () => {
+      await makeDirectory()
+      const block = await directBlockOf(join(this.#root, directory))
+      return new FileUpload({ store: this.description, root: this.#root, directory, id, block, makeDirectory })
+    })
   }
 
   localPath(key: ObjectKey): string {
