@@ -1,8 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Client, Connection } from '@temporalio/client'
 import { Tabletkeeper } from '../client/tabletkeeper.ts'
+import { TabletkeeperError } from '../model/errors.ts'
 import { startInBackground } from '../sandbox/background-program.ts'
 import { freePort } from '../sandbox/free-port.ts'
 import { awaitReplicated, replicateFrom } from '../sandbox/replicate.ts'
@@ -35,8 +37,10 @@ export interface WholeRunFigures {
   readonly storedBytes: number
   readonly seconds: number
   readonly outOfServiceSeconds: number
-  /** From the end of mysqld to the beginning of the next one, by its log. */
+  /** From the last line of the mysqld that ended to the first one of the next, by its log, less what that takes with nothing between. */
   readonly downtimeBeyondStopStartSeconds: number
+  /** What it takes with nothing between: the end of a process after its last line, and the beginning of one before its first. */
+  readonly bareRestartSeconds: number
   /** The most that the agent's process ever had. */
   readonly agentMaxRssBytes: number
   /** The same before the backup began. */
@@ -87,6 +91,9 @@ export async function measureWholeRun(run: WholeRun): Promise<WholeRunFigures> {
   const idle = await usageOf(agent.pid)
   const backup = await keeper.backup({ shard: shard.shard, tablet: tablet.alias })
   const { files, dataBytes, storedBytes, seconds, outOfServiceSeconds, snapshot } = await backup.result()
+  const agentMaxRssBytes = (await usageOf(agent.pid)).maxRssBytes
+  const gap = lastRestartGap(await readFile(tablet.errorLog, 'utf8'))
+  const bareRestartSeconds = await bareRestart(tablet)
   return {
     name: run.name,
     snapshot,
@@ -95,10 +102,29 @@ export async function measureWholeRun(run: WholeRun): Promise<WholeRunFigures> {
     storedBytes,
     seconds,
     outOfServiceSeconds,
-    downtimeBeyondStopStartSeconds: lastRestartGap(await readFile(tablet.errorLog, 'utf8')),
-    agentMaxRssBytes: (await usageOf(agent.pid)).maxRssBytes,
+    downtimeBeyondStopStartSeconds: gap - bareRestartSeconds,
+    bareRestartSeconds,
+    agentMaxRssBytes,
     agentIdleRssBytes: idle.maxRssBytes,
     historyEvents: await countEvents(temporal.address, backup.workflowId),
+  }
+}
+
+/** Stops mysqld and starts it at once, and reads from its log what lay between. */
+async function bareRestart(tablet: SampleTablet): Promise<number> {
+  const pid = await tablet.pid()
+  if (pid === undefined) throw new TabletkeeperError('MysqldFailed', `${tablet.alias} does not run after its backup`)
+  process.kill(pid, 'SIGTERM')
+  while (isAlive(pid)) await setTimeout(1)
+  await tablet.start()
+  return lastRestartGap(await readFile(tablet.errorLog, 'utf8'))
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 

@@ -21,7 +21,7 @@ export function compressOneFrame(task: CompressFrame): StoredFrame {
   const read = isHole
     ? { zero: true, badPages: [] }
     : readInto({ descriptor, path, offset, length, pages: () => pages })
-  const bytes = read.zero ? zeroFrame(length, level) : compressFrame(inputBuffer().subarray(0, length), level)
+  const bytes = read.zero ? zeroFrame(length, level) : exactly(compressFrame(inputBuffer().subarray(0, length), level))
   return { bytes, ...checksumsOf(bytes), badPages: read.badPages }
 }
 
@@ -58,6 +58,14 @@ export function writeAll(descriptor: number, bytes: Uint8Array, offset: number):
   for (let written = 0; written < bytes.length; ) {
     written += writeSync(descriptor, bytes, written, bytes.length - written, offset + written)
   }
+}
+
+/** In memory of its own size: what zstd writes into has room for the worst case, and is used again for the next frame. */
+function exactly(frame: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(frame.length)
+  frame.copy(bytes)
+  release(frame)
+  return bytes
 }
 
 /** Gives memory back at once: waiting for the garbage collector is what makes a process grow. */

@@ -10,6 +10,10 @@ const ENXIO = 6
 const EINVAL = 22
 const ENOSYS = 38
 const EOPNOTSUPP = 95
+const M_TRIM_THRESHOLD = -1
+const M_MMAP_THRESHOLD = -3
+/** glibc refuses more. */
+const LARGEST_MMAP_THRESHOLD = 32 * 1024 * 1024
 /** FALLOC_FL_KEEP_SIZE */
 const KEEP_SIZE = 1
 const FICLONE = 0x40049409
@@ -97,11 +101,25 @@ export async function reserve(descriptor: number, offset: number, length: number
   if (errno !== 0 && errno !== EOPNOTSUPP && errno !== ENOSYS) throw systemError('fallocate', errno)
 }
 
+/**
+ * Makes the allocator give back memory beyond `bytes` that is free at the end of one of its heaps (mallopt(3), M_TRIM_THRESHOLD). On its
+ * own glibc lets such rests grow to 64 MiB for each heap, and each thread may have one. Other allocators do not know it: nothing happens.
+ * @throws InvalidConfig on other systems than Linux
+ */
+export function trimHeapsEarly(bytes: number): void {
+  const { mallopt } = libc()
+  mallopt?.(M_TRIM_THRESHOLD, bytes)
+  // To set the one stops glibc from adapting the other: large blocks would be mapped, and their pages faulted in, each time.
+  mallopt?.(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+}
+
 /** The calls that Node lacks; `errno` is 0 when one succeeded. */
 interface Libc {
   syncfs(descriptor: number): Promise<number>
   fadvise(descriptor: number, advice: number): void
   ficlone(to: number, from: number): number
+  /** Undefined where the C library has none. */
+  readonly mallopt: ((parameter: number, value: number) => void) | undefined
   addressOf(buffer: Buffer): bigint
   fallocate(descriptor: number, offset: number, length: number): Promise<number>
   lseek(descriptor: number, offset: number, whence: number): { readonly at: number; readonly errno: number }
@@ -128,6 +146,7 @@ function bindLibc(): Libc {
   const ioctl = library.func('ioctl', 'int', ['int', 'ulong', '...'])
   const fallocate = library.func('fallocate', 'int', ['int', 'int', 'int64', 'int64'])
   const lseek = library.func('lseek', 'int64', ['int', 'int64', 'int'])
+  const mallopt = optional(() => library.func('mallopt', 'int', ['int', 'int']))
   /** Calls in another thread. */
   const waited = (call: ReturnType<typeof library.func>, args: readonly number[]): Promise<number> =>
     new Promise((resolve, reject) => {
@@ -141,6 +160,7 @@ function bindLibc(): Libc {
     syncfs: (descriptor) => waited(syncfs, [descriptor]),
     fadvise: (descriptor, advice) => void fadvise(descriptor, 0, 0, advice),
     fallocate: (...args) => waited(fallocate, [args[0], KEEP_SIZE, args[1], args[2]]),
+    mallopt,
     addressOf: (buffer) => koffi.address(buffer),
     ficlone: (to, from) => (ioctl(to, FICLONE, 'int', from) === 0 ? 0 : koffi.errno()),
     lseek: (descriptor, offset, whence) => {
@@ -154,4 +174,12 @@ function systemError(call: string, errno: number, path?: string): NodeJS.ErrnoEx
   const code = getSystemErrorName(-errno)
   const message = `${code}: ${call} failed${path === undefined ? '' : `, ${path}`}`
   return Object.assign(new Error(message), { errno: -errno, code, syscall: call, ...(path !== undefined && { path }) })
+}
+
+function optional<Call>(bind: () => Call): Call | undefined {
+  try {
+    return bind()
+  } catch {
+    return undefined
+  }
 }

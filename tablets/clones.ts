@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { heapInAHurry } from '../engine/heap-size.ts'
 import { inParallel } from '../engine/in-parallel.ts'
 import { cloneFiles } from '../engine/snapshot.ts'
 import { TabletkeeperError } from '../model/errors.ts'
@@ -88,6 +89,7 @@ export class TabletClones {
    */
   async make(owner: CloneOwner, stop: StoppedAt, signal: AbortSignal): Promise<number> {
     const { token } = owner
+    using _ = heapInAHurry()
     const layout = await this.#driver.layout()
     await assertStoppedAt(layout, stop.lsn, this.#driver)
     const files = await selectFiles(layout)

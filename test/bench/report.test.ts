@@ -30,6 +30,7 @@ function run(name: string, more: Partial<WholeRunFigures> = {}): WholeRunFigures
     storedBytes: GB / 2,
     seconds: 10,
     outOfServiceSeconds: 8,
+    bareRestartSeconds: 0.2,
     downtimeBeyondStopStartSeconds: 4,
     agentMaxRssBytes: 200 << 20,
     agentIdleRssBytes: 100 << 20,
