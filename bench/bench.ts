@@ -15,6 +15,7 @@ import { isShape, type Options, type Part, parseOptions, USAGE } from './options
 import { barsTable, describe, lineOf, summaryTable } from './print.ts'
 import { type Report, reportOf } from './report.ts'
 import type { Measurement } from './rounds.ts'
+import { contestS3 } from './s3.ts'
 import { contestSmallFiles } from './small-files.ts'
 import type { WholeRunFigures } from './whole-run.ts'
 
@@ -70,6 +71,8 @@ async function bench(options: Options): Promise<void> {
         limits.push(...shape.limits)
       } else if (part === 'small-files') {
         measurements.push(...(await contestSmallFiles({ ...common, count: options.smallFiles })))
+      } else if (part === 's3') {
+        measurements.push(...(await contestS3({ ...common, megabytes: options.megabytes })))
       } else {
         runs.push(...(await contestRuns({ ...options, directory: place, signal, seen: showRun })))
       }
@@ -87,6 +90,9 @@ async function bench(options: Options): Promise<void> {
     const report = reportOf({ measurements, limits, runs, cores: machine.cores })
     const judgements = judge(report)
     process.stdout.write(`\n${summaryTable(measurements)}\n\n${barsTable(judgements)}\n`)
+    const { s3RequestsPerGB } = report.more
+    if (s3RequestsPerGB !== null)
+      process.stdout.write(`requests for each GB of data to S3: ${s3RequestsPerGB.toFixed(0)}\n`)
     await write({ begin, options, machine, report, judgements, measurements, limits, runs })
   } finally {
     await rm(place, { recursive: true, force: true })

@@ -15,10 +15,12 @@ export async function runOnce<Schema extends z.ZodType>(
   script: OnceScript,
   job: unknown,
   schema: Schema,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<z.output<Schema>> {
   const path = join(await provideCompiled(), 'bench', `${script}.js`)
   const printed = await new Promise<string>((resolve, reject) => {
-    const child = execFile(process.execPath, [path], { maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+    const options = { maxBuffer: 64 << 20, env: { ...process.env, ...environment } }
+    const child = execFile(process.execPath, [path], options, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout)
       const reason = `${script} failed (${error.code ?? error.signal}):\n${stderr.trim()}`
       reject(new TabletkeeperError('NotFound', reason, { cause: error }))

@@ -15,12 +15,14 @@ const { restoreFiles } = await import('../engine/restore-copy.ts')
 const { formatManifest, parseManifest } = await import('../model/manifest.ts')
 const { backupDirectory, backupKey, MANIFEST } = await import('../storage/backup-key.ts')
 const { FileStore } = await import('../storage/file.ts')
+const { S3Store } = await import('../storage/s3.ts')
+const { s3Config } = await import('./s3-config.ts')
 const { BACKUP, HEADER, manifestOf, SHARD } = await import('./sample-record.ts')
 const { waited } = await import('./timed-syncs.ts')
 
 const common = {
-  /** Root of the file store; an existing directory. */
-  store: z.string(),
+  /** Root of the file store, an existing directory; or a bucket of an S3 server, whose keys are in the environment. */
+  store: z.union([z.string(), z.object({ endpoint: z.string(), bucket: z.string(), root: z.string() })]),
   /** A fresh directory for the ledger; a restore also writes its files there. */
   directory: z.string(),
   concurrency: z.int(),
@@ -38,13 +40,18 @@ const job = await readJob(
     z.object({ kind: z.literal('restore'), ...common }),
   ]),
 )
-const store = new FileStore(job.store)
+const s3 =
+  typeof job.store === 'string'
+    ? undefined
+    : new S3Store(s3Config({ ...job.store, region: 'us-east-1', pathStyle: true }))
+const store = s3 ?? new FileStore(String(job.store))
 const directory = backupDirectory(SHARD, BACKUP)
 const ledger = join(job.directory, 'ledger')
 const { signal } = new AbortController()
 const onProgress = () => undefined
 
 answer(await (job.kind === 'backup' ? backUp(job) : restore()))
+s3?.close()
 
 async function backUp({
   files: listed,
@@ -61,7 +68,8 @@ async function backUp({
   const { result, ...took } = await measure(() => copyBackup(copy))
   const record = await readCopyRecord(ledger, BACKUP)
   await store.put(backupKey(SHARD, BACKUP, MANIFEST), Buffer.from(formatManifest(manifestOf(record))))
-  return { ...took, dataBytes: result.dataBytes, storedBytes: result.storedBytes }
+  const requests = s3 === undefined ? {} : { requests: s3.requests }
+  return { ...took, ...requests, dataBytes: result.dataBytes, storedBytes: result.storedBytes }
 }
 
 async function restore(): Promise<Outcome> {

@@ -4,7 +4,7 @@ import { TabletkeeperError } from '../model/errors.ts'
 import type { Shape } from './data-set.ts'
 
 /** What can be measured alone: copies of each shape, many small files, whole backups through Temporal. */
-export const PARTS = ['mixed', 'many', 'huge', 'small-files', 'runs'] as const
+export const PARTS = ['mixed', 'many', 'huge', 'small-files', 's3', 'runs'] as const
 export type Part = (typeof PARTS)[number]
 
 export interface Options {

@@ -14,6 +14,8 @@ export const outcomeSchema = z.object({
   dataBytes: z.number().nonnegative(),
   /** Bytes in storage. */
   storedBytes: z.number().nonnegative().nullable(),
+  /** Sent to the store, where it is asked by requests. */
+  requests: z.int().nonnegative().optional(),
 })
 
 export type Outcome = z.infer<typeof outcomeSchema>

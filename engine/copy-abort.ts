@@ -15,6 +15,11 @@ export class CopyAbort {
     if (this.#signal.aborted) pool.cancel()
   }
 
+  /** Aborted by whatever stops the copy. */
+  get signal(): AbortSignal {
+    return this.#signal
+  }
+
   get aborted(): boolean {
     return this.#signal.aborted
   }

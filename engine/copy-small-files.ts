@@ -1,12 +1,17 @@
 import type { DataFile } from '../mysql/data-directory.ts'
+import type { Upload } from '../storage/object-store.ts'
 import type { CopyContext } from './backup-copy.ts'
 import type { CopiedFile } from './copied-file.ts'
+import { inParallel } from './in-parallel.ts'
 import { ObjectDigest } from './object-digest.ts'
 import type { StoredFile } from './tasks.ts'
 
+/** Of each batch: a request takes longer than the copying of a small file. */
+const STORED_AT_ONCE = 8
+
 /** Stores a batch: where objects are files the thread writes them itself. */
 export async function copySmallFiles(
-  { pool, upload, ledger, behind, meter, level }: CopyContext,
+  { pool, upload, ledger, abort, behind, meter, level }: CopyContext,
   files: readonly DataFile[],
   batch: readonly number[],
 ): Promise<void> {
@@ -26,16 +31,9 @@ export async function copySmallFiles(
     const stored = result.files[at]
     return stored === undefined ? [] : [{ index, stored, file }]
   })
-  for (const { index, stored } of copied) {
-    if (stored.bytes === undefined) continue
-    const writer = await upload.open(String(index), 0)
-    try {
-      await writer.write(stored.bytes)
-      await writer.finish()
-    } finally {
-      await writer.close()
-    }
-  }
+  await inParallel(copied, STORED_AT_ONCE, abort.signal, async ({ index, stored: { bytes } }) => {
+    if (bytes !== undefined) await storeWhole(upload, index, bytes)
+  })
   ledger.addFiles(
     copied.map(({ index, stored, file }) => ({ index, ...copiedFile(file, stored), badPages: stored.badPages })),
   )
@@ -44,6 +42,16 @@ export async function copySmallFiles(
     meter.addFile()
   }
   await behind.wrote(copied.reduce((sum, { stored }) => sum + stored.stored, 0))
+}
+
+async function storeWhole(upload: Upload, index: number, bytes: Uint8Array): Promise<void> {
+  const writer = await upload.open(String(index), 0)
+  try {
+    await writer.write(bytes)
+    await writer.finish()
+  } finally {
+    await writer.close()
+  }
 }
 
 function copiedFile({ base, name, size }: DataFile, { frame, frameLength, table, stored }: StoredFile): CopiedFile {

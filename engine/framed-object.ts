@@ -4,11 +4,15 @@ import { releasePiece } from '../storage/socket-body.ts'
 import { checksumsOf } from './checksums.ts'
 import { framesOf } from './frame.ts'
 import type { FramesInFlight } from './frames-in-flight.ts'
+import { inParallel } from './in-parallel.ts'
 import { ObjectDigest } from './object-digest.ts'
 import type { PageFormat } from './page-check.ts'
 import { type FramePlace, parseSeekTable, seekTableSize } from './seek-table.ts'
 import type { Checked, Checksums, OutputFile, RestoreFrame, StoredBytes } from './tasks.ts'
 import type { WorkerPool } from './worker-pool.ts'
+
+/** Of each batch; there are as many batches on their way as frames otherwise. */
+const READ_AT_ONCE = 8
 
 /** An object that is made of frames, as the MANIFEST describes it. */
 export interface FramedObject {
@@ -98,6 +102,19 @@ export async function storedBytes(
   const path = store.localPath(key)
   if (path !== undefined) return { kind: 'file', path, offset, length }
   return { kind: 'memory', bytes: await readRange(store, key, offset, length) }
+}
+
+/** The same for whole small objects, in their order. */
+export async function storedObjects(
+  store: ObjectStore,
+  objects: readonly { readonly key: ObjectKey; readonly framed: FramedObject }[],
+  signal: AbortSignal,
+): Promise<StoredBytes[]> {
+  const found: StoredBytes[] = []
+  await inParallel([...objects.entries()], READ_AT_ONCE, signal, async ([at, { key, framed }]) => {
+    found[at] = await storedBytes(store, key, 0, framed.stored)
+  })
+  return found
 }
 
 interface SeekTable {

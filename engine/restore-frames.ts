@@ -5,9 +5,8 @@ import { directBlockOf, O_DIRECT } from '../mysql/direct-io.ts'
 import { reserve } from '../mysql/system-calls.ts'
 import { FILE_MODE } from '../storage/durable-file.ts'
 import { codeOf } from '../storage/file-errors.ts'
-import { allEnded } from './all-ended.ts'
 import { mayBeZeros } from './frame.ts'
-import { assertChecksums, readFramedObject, storedBytes } from './framed-object.ts'
+import { assertChecksums, readFramedObject, storedObjects } from './framed-object.ts'
 import { localFileError } from './local-file-error.ts'
 import type { FramedFile, RestoreContext } from './restore-copy.ts'
 import type { FramePlace } from './seek-table.ts'
@@ -48,16 +47,11 @@ export async function restoreSmallFiles(
   { store, pool, ledger, meter, abort, behind }: RestoreContext,
   batch: readonly FramedFile[],
 ): Promise<void> {
-  const tasks = await allEnded(
-    batch.map(async ({ key, path, framed }) => ({
-      key,
-      from: await storedBytes(store, key, 0, framed.stored),
-      stored: framed.stored,
-      length: framed.plain,
-      to: path,
-      name: undefined,
-    })),
-  )
+  const stored = await storedObjects(store, batch, abort.signal)
+  const tasks = batch.flatMap(({ key, path, framed }, at) => {
+    const from = stored[at]
+    return from ? [{ key, from, stored: framed.stored, length: framed.plain, to: path, name: undefined }] : []
+  })
   const { files } = await pool.run('restoreFiles', { files: tasks })
   if (abort.aborted) return
   for (const [at, { framed }] of batch.entries()) {

@@ -4,13 +4,12 @@ import type { Progress } from '../model/runs.ts'
 import type { Verification } from '../model/verification.ts'
 import { MANIFEST } from '../storage/backup-key.ts'
 import type { ObjectKey, ObjectStore } from '../storage/object-store.ts'
-import { allEnded } from './all-ended.ts'
 import { batchesOf } from './batches.ts'
 import { assertStored, storedSizes } from './check.ts'
 import { CopyAbort } from './copy-abort.ts'
 import { decompressionOf } from './decompressors.ts'
 import { FRAME_SIZE } from './frame.ts'
-import { assertChecksums, type FramedObject, readFramedObject, storedBytes } from './framed-object.ts'
+import { assertChecksums, type FramedObject, readFramedObject, storedObjects } from './framed-object.ts'
 import { FramesInFlight } from './frames-in-flight.ts'
 import { inParallel } from './in-parallel.ts'
 import { PageStream } from './page-stream.ts'
@@ -179,16 +178,11 @@ async function verifyLarge(context: VerifyContext, object: Framed): Promise<void
 async function verifyBatch(context: VerifyContext, batch: readonly Framed[]): Promise<void> {
   const { store, pool, abort, meter, findings } = context
   try {
-    const tasks = await allEnded(
-      batch.map(async ({ key, name, framed }) => ({
-        key,
-        from: await storedBytes(store, key, 0, framed.stored),
-        stored: framed.stored,
-        length: framed.plain,
-        to: undefined,
-        name,
-      })),
-    )
+    const stored = await storedObjects(store, batch, abort.signal)
+    const tasks = batch.flatMap(({ key, name, framed }, at) => {
+      const from = stored[at]
+      return from ? [{ key, from, stored: framed.stored, length: framed.plain, to: undefined, name }] : []
+    })
     const { files } = await pool.run('restoreFiles', { files: tasks })
     for (const [at, object] of batch.entries()) {
       const { crc = '', hash = '', badPages = [] } = files[at] ?? {}

@@ -17,7 +17,7 @@ describe('the command line of the benchmark', () => {
       named: false,
       results: '/results',
     })
-    expect([...parsed().parts]).toEqual(['mixed', 'many', 'huge', 'small-files', 'runs'])
+    expect([...parsed().parts]).toEqual(['mixed', 'many', 'huge', 'small-files', 's3', 'runs'])
   })
 
   test('--quick is small, and what is given beside it wins', () => {

@@ -109,7 +109,7 @@ describe('the report of a benchmark', () => {
       historyEvents: 83,
       pageCheckShare: null,
     })
-    expect(more.downtimeGrowthAtFourTimes).toBeCloseTo(1.2)
+    expect(more.downtimeGrowthAtFourTimes).toBeCloseTo(0.5 / 0.45)
     expect(more.maxRssMiBSmallFiles).toBe(290)
     expect(more.historyEventsDifference).toBe(1)
   })

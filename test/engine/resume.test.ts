@@ -228,7 +228,7 @@ describe('objects that the store has lost of an attempt that ended', () => {
     await expect(copy(sample.files, { store, ledger: sample.ledger, fence })).rejects.toThrow(
       ofType('StorageUnavailable'),
     )
-    await expect(copyRest(sample)).rejects.toThrow(ofType('StorageUnavailable'))
+    await expect(copyRest(sample)).rejects.toMatchObject({ type: 'StorageUnavailable', retryable: false })
   })
 })
 
