@@ -7,6 +7,7 @@ export const FAULT_SUITES = [
   'engine/page-format',
   'engine/responsive-copy',
   'engine/resume',
+  'fuzz/inputs',
   'integration/agent-crash',
   'integration/agent-start',
   'integration/dead-man',
