@@ -3,15 +3,15 @@ import { parseBackupName } from '../../model/backup-name.ts'
 import type { TabletConfig } from '../../model/config.ts'
 import { TabletkeeperError } from '../../model/errors.ts'
 import type { TabletReport } from '../../model/report.ts'
-import type { CompleteBackup } from '../../storage/catalogue.ts'
 import { openStore } from '../../storage/kinds.ts'
 import { backupDocument } from '../output/backups.ts'
 import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
-import { describeBackup, renderRestorePlan } from '../output/restore-plan.ts'
-import { type Lookup, lookUp, lookUpIfReachable, type WantedBackup } from '../restore-lookup.ts'
+import { renderRestorePlan } from '../output/restore-plan.ts'
+import { type Lookup, lookUpIfReachable, type WantedBackup } from '../restore-lookup.ts'
 import { type CommandContext, tabletNamed } from './command.ts'
 import { confirm } from './confirm.ts'
+import { restoreOffline } from './restore-offline.ts'
 
 export interface RestoreOptions {
   readonly backup?: string
@@ -21,17 +21,29 @@ export interface RestoreOptions {
   readonly yes?: boolean
   readonly dryRun?: boolean
   readonly offline?: boolean
+  readonly dataDir?: string
   readonly detach?: boolean
 }
 
-/** `tabletkeeper restore <alias> [--backup NAME | --before TIME]`: shows its plan, asks for the alias, then does it. */
+/**
+ * `tabletkeeper restore <alias> [--backup NAME | --before TIME]`: shows its plan, asks for the alias, then does it. With `--offline` in this
+ * process.
+ */
 export async function restore(context: CommandContext, alias: string, options: RestoreOptions): Promise<number> {
   const { terminal } = context
   const wanted = parseWanted(options)
-  const { config, tablet } = await tabletNamed(context, alias)
+  const named = await tabletNamed(context, alias)
+  if (options.offline) {
+    const { dataDir: datadir, concurrency: threads } = options
+    return await restoreOffline(context, named, { wanted, datadir, threads })
+  }
+  if (options.dataDir !== undefined) {
+    throw new TabletkeeperError('InvalidInput', 'a restore takes --data-dir only with --offline', {
+      hint: "An agent knows its tablet's data directory.",
+    })
+  }
+  const { config, tablet } = named
   const store = await openStore(config.storage)
-  if (options.offline) return showLookup(context, tablet, await lookUp(store, tablet.shard, wanted, null))
-
   const { Tabletkeeper } = await import('../tabletkeeper.ts')
   const { announceDetached, watchRun } = await import('../watch.ts')
   await using keeper = await Tabletkeeper.connect()
@@ -88,13 +100,6 @@ function inputOf({ backup, before }: WantedBackup) {
     ...(backup === undefined ? {} : { backup }),
     ...(before === undefined ? {} : { before: before.toISOString() }),
   }
-}
-
-function showLookup({ terminal, json }: CommandContext, { shard, alias }: TabletConfig, found: CompleteBackup): number {
-  if (json) terminal.data(jsonDocument({ kind: 'restore', shard, tablet: alias, backup: backupDocument(found) }))
-  else terminal.data(`${alias} would be restored from ${describeBackup(found)}`)
-  terminal.note('offline: nothing was asked of the tablet, and nothing is restored.')
-  return EXIT.done
 }
 
 function showPlan(

@@ -1,0 +1,103 @@
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { BackupResult } from '../../model/runs.ts'
+import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import { runCli, startCli } from '../client/command-line.ts'
+import { readPage } from '../docs/pages.ts'
+import { startWorld, type World } from './world.ts'
+
+let world: World
+let backup: BackupResult
+let checksums: unknown
+
+/** One backup; then Temporal, the agent and every server of the shard are gone. */
+beforeAll(async () => {
+  world = await startWorld()
+  await world.startControl()
+  const [replica] = world.shard.replicas
+  if (replica === undefined) throw new Error('the shard has no replica')
+  const agent = await world.startAgent(replica.alias)
+  backup = await (await world.keeper.backup(world.input(replica.alias))).result()
+  checksums = await world.shard.checksums(replica)
+  await agent.stop()
+  await world.temporal.stop()
+  await world.shard.stop()
+}, 120_000)
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+})
+
+/** A tablet that has a configuration and an empty data directory. */
+async function emptyTablet(uid: number): Promise<SampleTablet> {
+  const tablet = await world.shard.addTablet(uid)
+  await mkdir(tablet.datadir, { recursive: true })
+  await writeFile(world.configPath, world.shard.configText({ storageRoot: world.storageRoot }))
+  return tablet
+}
+
+function restoreOf({ alias, datadir }: SampleTablet, ...args: string[]): string[] {
+  return ['restore', alias, '--offline', '--data-dir', datadir, '--config', world.configPath, ...args]
+}
+
+test('restores from storage alone, and the statements of the documentation make it a primary', async () => {
+  const tablet = await emptyTablet(120)
+  const { status, stdout, stderr } = await runCli(restoreOf(tablet))
+  expect({ status, stderr }).toMatchObject({ status: 0 })
+  expect(stdout).toMatch(new RegExp(`^done  ${backup.backup}  .*MiB, `))
+  await tablet.start()
+  try {
+    const [server] = await tablet.query(
+      'SELECT @@global.super_read_only AS readOnly, @@global.gtid_executed AS gtids, @@global.skip_replica_start AS quiet',
+    )
+    expect(server).toEqual({ readOnly: 1, quiet: 1, gtids: expect.stringContaining(':') })
+    expect(`MySQL56/${String(Reflect.get(server ?? {}, 'gtids')).replaceAll('\n', '')}`).toBe(backup.position)
+    expect(await world.shard.checksums(tablet)).toEqual(checksums)
+
+    const { blocks } = await readPage('docs/operations.md')
+    const statements = blocks.find(({ section, language }) => /Break glass/.test(section) && language === 'sql')?.text
+    await using connection = await tablet.connect()
+    for (const statement of (statements ?? '').split(';').filter((text) => text.trim() !== ''))
+      await connection.query(statement)
+    await tablet.query('CREATE TABLE commerce.after_the_fire (id INT PRIMARY KEY)')
+    const persisted = await tablet.query(
+      'SELECT variable_name AS name FROM performance_schema.persisted_variables ORDER BY 1',
+    )
+    expect(persisted).toEqual([{ name: 'server_id' }])
+  } finally {
+    await tablet.stop()
+  }
+  expect(await readdir(join(tablet.datadir, '.tabletkeeper'))).not.toContainEqual(expect.stringMatching(/offline/))
+}, 120_000)
+
+test('replaces nothing, and restores to no other directory than mysqld will run on', async () => {
+  const tablet = await emptyTablet(121)
+  await writeFile(join(tablet.datadir, 'precious'), 'x')
+  const refused = await runCli(restoreOf(tablet))
+  expect(refused).toMatchObject({ status: 20, stderr: expect.stringContaining('is not empty') })
+  expect(await readdir(tablet.datadir)).toEqual(['precious'])
+  const elsewhere = await runCli(restoreOf({ ...tablet, datadir: world.directory }))
+  expect(elsewhere).toMatchObject({ status: 3, stderr: expect.stringContaining(`not in ${world.directory}`) })
+  expect((await runCli(['restore', tablet.alias, '--data-dir', '/tmp', '--config', world.configPath])).status).toBe(2)
+})
+
+test('goes on where it was when it is killed', async () => {
+  const tablet = await emptyTablet(122)
+  const staged = async () => {
+    const [name] = (await readdir(join(tablet.datadir, '.tabletkeeper')).catch(() => [])).filter((entry) =>
+      entry.endsWith('.ledger'),
+    )
+    return name
+  }
+  const first = startCli(restoreOf(tablet, '--concurrency', '1'))
+  while ((await staged()) === undefined && first.child.exitCode === null)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  first.child.kill('SIGKILL')
+  await first.ended
+  expect(await readdir(tablet.datadir)).toEqual(['.tabletkeeper'])
+  expect((await runCli(restoreOf(tablet))).status).toBe(0)
+  await tablet.start()
+  expect(await world.shard.checksums(tablet)).toEqual(checksums)
+  await tablet.stop()
+  await rm(tablet.datadir, { recursive: true })
+}, 120_000)
