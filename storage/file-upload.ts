@@ -134,6 +134,8 @@ export class FileUpload implements Upload {
     const { store, directory } = this.#place
     return new TabletkeeperError('StorageUnavailable', `${store} has lost what was written for ${directory}${name}`, {
       cause,
+      // Nothing stores again what is done: another attempt would find it missing as well.
+      retryable: false,
       hint: 'Somebody removed it, or the mount is another one: look, then start the run again.',
     })
   }

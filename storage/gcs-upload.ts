@@ -79,7 +79,11 @@ export class GcsUpload implements Upload {
       throw new TabletkeeperError(
         'StorageUnavailable',
         `${gcs.description} has lost what was written for ${directory}${lost}`,
-        { hint: 'Somebody removed it, or it was never finished: look, then start the run again.' },
+        {
+          // Nothing stores again what is done: another attempt would find it missing as well.
+          retryable: false,
+          hint: 'Somebody removed it, or it was never finished: look, then start the run again.',
+        },
       )
     }
     const leftovers = names.map((name) => directory + temporaryNameOf(name, id))

@@ -78,6 +78,8 @@ export class S3Upload implements Upload {
         'StorageUnavailable',
         `${s3.description} has lost what was written for ${directory}${lost}`,
         {
+          // Nothing stores again what is done: another attempt would find it missing as well.
+          retryable: false,
           hint: 'Somebody removed it, or it was never finished: look, then start the run again.',
         },
       )
