@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { isError } from '../model/errors.ts'
 import type { BootstrapInput, RestoreInput } from '../model/runs.ts'
 import { programRelease } from '../mysql/mysqld-program.ts'
+import { capabilitiesOf } from '../storage/capabilities.ts'
 import { findBackup } from '../storage/find-backup.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import { discardIncomplete } from '../storage/remove-backup.ts'
@@ -43,8 +44,8 @@ export function controlActivities(store: ObjectStore, log: Logger): ControlActiv
       }
     }),
     checkStorage: activity(host, async (_attempt, _none: undefined) => {
-      await store.probe()
-      return { description: store.description }
+      const capabilities = await capabilitiesOf(store)
+      return { description: store.description, ...(capabilities === undefined ? {} : { capabilities }) }
     }),
   }
 }

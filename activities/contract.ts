@@ -13,6 +13,7 @@ import type {
 import type { ShardName } from '../model/shard-name.ts'
 import type { ReplicaType, ServiceType } from '../model/tablet-type.ts'
 import type { Verification } from '../model/verification.ts'
+import type { Capabilities } from '../storage/capabilities.ts'
 
 /** How an activity proves that its run holds the tablet; the run id is Temporal's own word for who calls. */
 export interface TokenInput {
@@ -122,7 +123,8 @@ export interface TabletActivities {
 export interface ControlActivities {
   /** Removes what a failed backup left in storage; never a complete backup. */
   discardBackup(input: { readonly shard: ShardName; readonly backup: BackupName }): Promise<void>
-  checkStorage(nothing?: undefined): Promise<{ readonly description: string }>
+  /** Proves by a round trip that storage can be used; without capabilities where the store does not tell them. */
+  checkStorage(nothing?: undefined): Promise<{ readonly description: string; readonly capabilities?: Capabilities }>
 }
 
 /** Activities that read backups from storage: run by control. */

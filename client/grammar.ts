@@ -231,6 +231,14 @@ function defineProcesses(program: Command, act: Act): void {
     .action((options: DevOptions, command: Command) =>
       act(command.optsWithGlobals(), async (context) => (await import('./commands/dev.ts')).dev(context, options)),
     )
+  const storage = program.command('storage').description('look after the place where backups are kept')
+  json(storage.command('init'))
+    .description('make an empty storage a repository, as the first backup would; needs storage alone')
+    .action((_options: unknown, command: Command) =>
+      act(command.optsWithGlobals(), async (context) =>
+        (await import('./commands/storage-init.ts')).storageInit(context),
+      ),
+    )
   const config = program.command('config').description('look at the configuration')
   json(vitess(config.command('print')))
     .description('print each setting and where it comes from')

@@ -18,6 +18,7 @@ import {
   type WorkflowKind,
 } from '../model/runs.ts'
 import type { VerifyInput, VerifyResult } from '../model/verification.ts'
+import type { Capabilities } from '../storage/capabilities.ts'
 import { answerWithin } from './answer.ts'
 import {
   type ConnectOptions,
@@ -61,6 +62,7 @@ export type {
 export { STEP_TITLES } from '../model/runs.ts'
 export { parseShardName, type ShardName } from '../model/shard-name.ts'
 export type { DamagedObject, DamagedPage, Verification, VerifyInput, VerifyResult } from '../model/verification.ts'
+export type { Capabilities } from '../storage/capabilities.ts'
 export { loadConfiguration } from './configuration.ts'
 export { type ConnectOptions, TemporalUnavailable } from './connection.ts'
 export { RunFailed } from './run-failure.ts'
@@ -91,6 +93,8 @@ export interface OpenRun {
 export interface StorageReport {
   /** Which storage was proven to work: `file:/mnt/backups`. */
   readonly description: string
+  /** What control has seen there with its credentials; left out where the store does not tell. */
+  readonly capabilities?: Capabilities
 }
 
 /**
@@ -196,7 +200,7 @@ export class Tabletkeeper implements AsyncDisposable {
   }
 
   /**
-   * Has `control` write, read and list a probe object in the configured storage.
+   * Has `control` write, read and list a probe object in the configured storage, and tell what it can do there.
    * @throws RunFailed or StorageUnavailable when that fails; NoAgent when no control answers
    */
   async checkStorage(): Promise<StorageReport> {

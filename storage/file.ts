@@ -3,8 +3,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { open, readdir, readFile, rm, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { TabletkeeperError } from '../model/errors.ts'
 import { directBlockOf } from '../mysql/direct-io.ts'
+import { type Capabilities, isRefused, type TellsCapabilities } from './capabilities.ts'
 import { BodyFailure, makeDirectories, writeDurably } from './durable-file.ts'
 import { type FileOperation, storageError, translated } from './file-errors.ts'
 import { finalNameOf, isWriteId, newWriteId, temporaryNameOf } from './file-names.ts'
@@ -29,7 +31,7 @@ import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions
 const AT_ONCE = 32
 
 /** Objects as files below a directory, which as a rule is a network mount that several hosts share. */
-export class FileStore implements ObjectStore {
+export class FileStore implements ObjectStore, TellsCapabilities {
   readonly description: string
   readonly #root: string
   /** The repository that was there when last looked; another one, or none, is a mount that came or went. */
@@ -171,24 +173,49 @@ export class FileStore implements ObjectStore {
   }
 
   async probe(): Promise<void> {
+    await this.#withProbe(async () => {})
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    const isKept = await this.#withProbe(async (path, written) => {
+      const range = { start: 1, end: written.length - 1 }
+      const part = new FileReader(await open(path, 'r'), range, this.#operation('read a part of a probe'))
+      if (!written.subarray(1).equals(await buffer(part))) throw this.#givesBackOthers()
+      return await isRefused(() => writeDurably(this.#root, path, written, { ifAbsent: true }))
+    })
+    // Who could not remove could not write either: what is written gets its name last.
+    return {
+      conditionalCreate: isKept ? 'enforced' : 'ignored',
+      rangedReads: true,
+      listing: true,
+      removal: 'allowed',
+      unfinishedUploads: null,
+    }
+  }
+
+  /** Proves the round trip with a file that is gone afterwards, and does something with it meanwhile. */
+  async #withProbe<T>(look: (path: string, written: Buffer) => Promise<T>): Promise<T> {
     const path = join(this.#root, temporaryNameOf('probe'))
     const written = randomBytes(64)
-    await translated(this.#operation('write, read and list a probe'), async () => {
+    return await translated(this.#operation('write, read and list a probe'), async () => {
       await this.repository()
       try {
         // Without a marker: a probe does not make a repository of what may be a missing mount.
         await writeDurably(this.#root, path, written)
         const listed = (await readdir(this.#root)).includes(basename(path))
-        if (!listed || !written.equals(await readFile(path))) {
-          throw new TabletkeeperError(
-            'StorageUnavailable',
-            `${this.description} does not give back what was just written to it`,
-          )
-        }
+        if (!listed || !written.equals(await readFile(path))) throw this.#givesBackOthers()
+        return await look(path, written)
       } finally {
         await rm(path, { force: true })
       }
     })
+  }
+
+  #givesBackOthers(): TabletkeeperError {
+    return new TabletkeeperError(
+      'StorageUnavailable',
+      `${this.description} does not give back what was just written to it`,
+    )
   }
 
   #operation(doing: string): FileOperation {

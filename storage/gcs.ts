@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers'
 import type { GcsConfig } from '../model/config-storage.ts'
 import { isError, TabletkeeperError } from '../model/errors.ts'
 import { BucketRepository } from './bucket-repository.ts'
+import { type Capabilities, isRefused, type Right, type TellsCapabilities } from './capabilities.ts'
 import { isWriteId, newWriteId } from './file-names.ts'
 import { forAll } from './for-all.ts'
 import { GcsConnection, type GcsOptions } from './gcs-connection.ts'
@@ -24,7 +25,7 @@ const PROBE = '.tabletkeeper-probe'
 const PROBE_TEXT = Buffer.from('tabletkeeper was here\n')
 
 /** Objects in a bucket of Google Cloud Storage. */
-export class GcsStore implements ObjectStore {
+export class GcsStore implements ObjectStore, TellsCapabilities {
   readonly description: string
   readonly #gcs: GcsConnection
   readonly #memory = new PartMemory(CHUNK_MEMORY)
@@ -123,15 +124,34 @@ export class GcsStore implements ObjectStore {
     return undefined
   }
 
-  /** The probe object is removed where that is allowed; where it is not, it stays, and proves that conditions are honoured. */
+  /** The probe object is removed where that is allowed; where it is not, it stays, and is the next one's. */
   async probe(): Promise<void> {
+    await this.#proveRoundTrip()
+    await this.#removeProbe()
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    await this.#proveRoundTrip()
+    // Twice: another process may have removed the probe since.
+    const isEnforced = (await this.#isProbeKept()) || (await this.#isProbeKept())
+    return {
+      conditionalCreate: isEnforced ? 'enforced' : 'ignored',
+      rangedReads: true,
+      listing: true,
+      removal: await this.#removeProbe(),
+      unfinishedUploads: null,
+    }
+  }
+
+  /** Ends its connections. */
+  close(): void {
+    this.#gcs.close()
+  }
+
+  async #proveRoundTrip(): Promise<void> {
     const gcs = this.#gcs
     await this.repository()
-    try {
-      await putObject(gcs, PROBE_TEXT, { key: PROBE, writer: newWriteId(), ifAbsent: true })
-    } catch (error) {
-      if (!isError(error, 'Refused')) throw error
-    }
+    await this.#isProbeKept()
     const body = await readObject(gcs, PROBE, { start: 1, end: PROBE_TEXT.length - 1 })
     const { objects } = await listObjects(gcs, PROBE, { hidden: true })
     const isListed = objects.get(PROBE)?.size === PROBE_TEXT.length
@@ -141,16 +161,21 @@ export class GcsStore implements ObjectStore {
         `${this.description} does not give back what was just written to it`,
       )
     }
-    try {
-      await removeObject(gcs, PROBE)
-    } catch (error) {
-      if (!isError(error, 'StorageDenied')) throw error
-    }
   }
 
-  /** Ends its connections. */
-  close(): void {
-    this.#gcs.close()
+  /** Stores the probe if it is not there. */
+  async #isProbeKept(): Promise<boolean> {
+    return await isRefused(() => putObject(this.#gcs, PROBE_TEXT, { key: PROBE, writer: newWriteId(), ifAbsent: true }))
+  }
+
+  async #removeProbe(): Promise<Right> {
+    try {
+      await removeObject(this.#gcs, PROBE)
+      return 'allowed'
+    } catch (error) {
+      if (isError(error, 'StorageDenied')) return 'denied'
+      throw error
+    }
   }
 
   async #putStream(object: ConstructorParameters<typeof GcsWriter>[0]['object'], body: Readable): Promise<number> {

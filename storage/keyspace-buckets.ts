@@ -3,6 +3,7 @@ import { CreateBucketCommand, HeadBucketCommand, ListBucketsCommand } from '@aws
 import type { S3Config } from '../model/config-storage.ts'
 import { isError, TabletkeeperError } from '../model/errors.ts'
 import { BucketRepository, type BucketRoot } from './bucket-repository.ts'
+import { type Capabilities, commonCapabilities, type TellsCapabilities } from './capabilities.ts'
 import { assertKey, assertPrefix } from './object-key.ts'
 import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions, Repository } from './object-store.ts'
 import { S3Store } from './s3.ts'
@@ -20,7 +21,7 @@ export function bucketOfKeyspace(keyspace: string): string {
  * A bucket for each keyspace, with the same keys in it as one bucket would have: the layout of Vitess's plugin for Ceph. A bucket is made
  * when something is first written to its keyspace. All are one repository, whose marker is in the bucket that was written to first.
  */
-export class KeyspaceBuckets implements ObjectStore {
+export class KeyspaceBuckets implements ObjectStore, TellsCapabilities {
   readonly description: string
   readonly #config: S3Config
   /** Of no bucket: to ask for buckets. */
@@ -117,6 +118,14 @@ export class KeyspaceBuckets implements ObjectStore {
     await this.repository()
     // Which keyspaces there will be nobody knows: what is there is tried.
     for (const bucket of await this.#ownBuckets()) await this.#storeOf(bucket).probe()
+  }
+
+  /** What all buckets of keyspaces have; undefined while there is none. */
+  async capabilities(): Promise<Capabilities | undefined> {
+    await this.repository()
+    const all = []
+    for (const bucket of await this.#ownBuckets()) all.push(await this.#storeOf(bucket).capabilities())
+    return commonCapabilities(all)
   }
 
   close(): void {

@@ -5,6 +5,7 @@ import { DeleteObjectsCommand } from '@aws-sdk/client-s3'
 import type { S3Config } from '../model/config-storage.ts'
 import { isError, TabletkeeperError } from '../model/errors.ts'
 import { BucketRepository } from './bucket-repository.ts'
+import { type Capabilities, rightTo, type TellsCapabilities } from './capabilities.ts'
 import { forAll } from './for-all.ts'
 import { assertKey, assertPrefix } from './object-key.ts'
 import type { ByteRange, Listing, ObjectInfo, ObjectKey, ObjectStore, PutOptions, Repository } from './object-store.ts'
@@ -16,6 +17,7 @@ import { abortMultipart, listMultipartUploads } from './s3-multipart.ts'
 import { headObject, putObject } from './s3-object.ts'
 import { PartPlan } from './s3-parts.ts'
 import { readObject } from './s3-reader.ts'
+import { uploadRights } from './s3-rights.ts'
 import { rootOf } from './s3-root.ts'
 import { SEGMENTS } from './s3-segments.ts'
 import { isUploadId, newUploadId, S3Upload } from './s3-upload.ts'
@@ -29,6 +31,8 @@ const BATCHES_AT_ONCE = 4
 const AT_ONCE = 16
 
 const PROBE = '.tabletkeeper-probe'
+/** Never stored: to ask whether objects may be removed without taking the probe away from who looks at it just now. */
+const NEVER_STORED = `${PROBE}-removal`
 
 export interface S3StoreOptions {
   /** Instead of that of the configuration. */
@@ -39,7 +43,7 @@ export interface S3StoreOptions {
 }
 
 /** Objects in a bucket of Amazon S3, or of a store that speaks its protocol. */
-export class S3Store implements ObjectStore {
+export class S3Store implements ObjectStore, TellsCapabilities {
   readonly description: string
   readonly #s3: S3Connection
   readonly #plan: PartPlan
@@ -149,6 +153,17 @@ export class S3Store implements ObjectStore {
       )
     }
     await this.#proveConditions()
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    await this.probe()
+    return {
+      conditionalCreate: this.#s3.config.conditionalWrites ? 'enforced' : 'looked up',
+      rangedReads: true,
+      listing: true,
+      removal: await rightTo(() => this.#remove([NEVER_STORED])),
+      unfinishedUploads: await uploadRights(this.#s3, PROBE),
+    }
   }
 
   /** Ends its connections. */

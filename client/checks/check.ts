@@ -1,4 +1,5 @@
 import type { FrequencyVerdict } from '../../model/frequency.ts'
+import type { Capabilities } from '../../storage/capabilities.ts'
 import { describeFailure } from '../output/failure.ts'
 
 /** One finding of `tabletkeeper check`. */
@@ -8,6 +9,8 @@ export interface Check {
   readonly subject: string
   readonly message: string
   readonly hint?: string | undefined
+  /** Of `storage`, where it tells them: for programs, which need not read the message. */
+  readonly capabilities?: Capabilities
 }
 
 /** A check that could not be made, or that failed. */

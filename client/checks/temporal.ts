@@ -23,14 +23,3 @@ export async function checkTemporal(keeper: Tabletkeeper): Promise<Check> {
     return failedCheck(subject, error)
   }
 }
-
-/** Whether control can write, read and list the storage. */
-export async function checkStorage(keeper: Tabletkeeper): Promise<Check> {
-  const subject = 'storage'
-  try {
-    const { description } = await keeper.checkStorage()
-    return { verdict: 'OK', subject, message: `${description}: written, read and listed by control` }
-  } catch (error) {
-    return failedCheck(subject, error)
-  }
-}

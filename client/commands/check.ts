@@ -2,8 +2,9 @@ import type { Config } from '../../model/config.ts'
 import { openStore } from '../../storage/kinds.ts'
 import { type Check, failedCheck } from '../checks/check.ts'
 import { checkFrequency } from '../checks/frequency.ts'
+import { checkStorage } from '../checks/storage.ts'
 import { askTablets, checkAgents, checkTablet } from '../checks/tablets.ts'
-import { checkStorage, checkTemporal } from '../checks/temporal.ts'
+import { checkTemporal } from '../checks/temporal.ts'
 import { loadConfiguration } from '../configuration.ts'
 import { counted } from '../output/count.ts'
 import { EXIT } from '../output/failure.ts'
@@ -46,7 +47,7 @@ async function* checksOf(config: Config): AsyncGenerator<Check> {
     yield temporal
     // Everything else goes through control.
     if (temporal.verdict === 'FAILED') return
-    const storage = await checkStorage(keeper)
+    const storage = await checkStorage(keeper, config.storage.kind)
     yield storage
     const asked = await askTablets(keeper, tablets)
     yield* checkAgents(asked)
