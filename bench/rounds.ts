@@ -35,6 +35,8 @@ export interface Contest<Name extends string> {
   /** How long each run waits for a quiet machine, in milliseconds. */
   readonly patience: number
   readonly signal: AbortSignal
+  /** Leave what runs have written where it is: a file system that has just deleted many files makes new ones slowly. */
+  readonly keepsFiles?: boolean
 }
 
 /**
@@ -58,7 +60,7 @@ export async function runContest<Name extends string>(contest: Contest<Name>): P
 /** One run in a fresh directory, with memory touched, sources read and nothing else going on. */
 export async function runPrepared(
   { writes, sources, run }: Pick<Contender<string>, 'writes' | 'sources' | 'run'>,
-  { directory, patience }: Pick<Contest<string>, 'directory' | 'patience'>,
+  { directory, patience, keepsFiles = false }: Pick<Contest<string>, 'directory' | 'patience' | 'keepsFiles'>,
 ): Promise<Outcome & { readonly busyBefore: number }> {
   const fresh = await mkdtemp(join(directory, 'run-'))
   try {
@@ -68,7 +70,7 @@ export async function runPrepared(
     const busyBefore = await awaitQuiet(patience)
     return { busyBefore, ...(await run(fresh)) }
   } finally {
-    await rm(fresh, { recursive: true })
+    if (!keepsFiles) await rm(fresh, { recursive: true })
   }
 }
 

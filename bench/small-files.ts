@@ -53,6 +53,7 @@ export async function contestSmallFiles(contest: SmallFilesContest): Promise<Mea
     seen: contest.seen,
     patience: contest.patience,
     signal: contest.signal,
+    keepsFiles: true,
     contenders: [
       {
         name: 'together',

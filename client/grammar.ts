@@ -63,7 +63,8 @@ function defineBackups(program: Command, act: Act): void {
     .addOption(agentTimeout())
     .option('--yes', 'do not ask')
     .option('--dry-run', 'stop after the plan')
-    .option('--offline', 'only say which backup it would be; needs storage alone')
+    .option('--offline', 'needs storage alone: only say which backup it would be, or restore it to --data-dir')
+    .option('--data-dir <path>', 'with --offline: into this empty data directory of a stopped mysqld, in this process')
     .action((alias: string, options: RestoreOptions, command: Command) =>
       act(command.optsWithGlobals(), async (context) =>
         (await import('./commands/restore.ts')).restore(context, alias, options),

@@ -120,7 +120,7 @@ export interface Upload {
    * Makes the objects `names` durable, then visible. It looks at the whole directory: give it many names at once. Those that are
    * visible already are done, so that a commit that failed or was cut off can be repeated.
    * @throws Refused when an object of one of the names was stored by somebody else, as far as the store can tell;
-   *   StorageUnavailable when what was written for one is gone
+   *   StorageUnavailable, which no retry mends, when what was written for one is gone
    */
   commit(names: readonly string[]): Promise<void>
 }
