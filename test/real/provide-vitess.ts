@@ -1,6 +1,6 @@
-import { provideVitess } from '../../sandbox/provide-vitess.ts'
+import { provideAll } from './programs.ts'
 
 /** Once before all tests, so that no test's deadline pays for the build. */
 export async function setup(): Promise<void> {
-  await provideVitess()
+  await provideAll('vitess')
 }
