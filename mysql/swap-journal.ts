@@ -60,9 +60,12 @@ export function journalPath(datadir: string): string {
  * @throws FenceBroken when there is a journal that cannot be read
  */
 export async function readJournal(datadir: string): Promise<SwapJournal | undefined> {
-  const path = journalPath(datadir)
-  const text = await orMissing(readFile(path, 'utf8'))
-  if (text === undefined) return undefined
+  const text = await orMissing(readFile(journalPath(datadir), 'utf8'))
+  return text === undefined ? undefined : parseJournal(text, datadir)
+}
+
+/** @throws FenceBroken when the text of a journal is none */
+export function parseJournal(text: string, datadir: string): SwapJournal {
   try {
     const { run, phase, systemTablespace, roots } = journalSchema.parse(JSON.parse(text))
     const [first, ...others] = roots
@@ -74,6 +77,7 @@ export async function readJournal(datadir: string): Promise<SwapJournal | undefi
       roots: [absolute(first), ...others.map(absolute)],
     }
   } catch (error) {
+    const path = journalPath(datadir)
     throw new TabletkeeperError('FenceBroken', `the swap journal ${path} cannot be read: ${messageOf(error)}`, {
       hint: 'Do not start mysqld. The old data are in the replaced-… folders beside the journal; move them back by hand, then remove it.',
       cause: error,
