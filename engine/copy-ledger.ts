@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { TabletkeeperError } from '../model/errors.ts'
 import type { DataFile } from '../mysql/data-directory.ts'
 import type { CopiedFile } from './copied-file.ts'
+import { type BadPageOfFile, FirstBadPages } from './first-bad-pages.ts'
 import { LedgerFile, ledgerBroken, readLedgerFile } from './ledger-file.ts'
 import type { FrameDigest } from './object-digest.ts'
 
@@ -55,12 +56,6 @@ const fileLine = z.tuple([
 const restartLine = z.tuple([z.literal('restart'), z.int(), z.int()])
 const endLine = z.tuple([z.literal('end'), z.int(), z.iso.datetime()])
 const lineSchema = z.union([fileLine, frameLine, restartLine, endLine])
-
-/** A page whose checksum was wrong on the tablet already; `file` is its index among the files. */
-export interface BadPageOfFile {
-  readonly file: number
-  readonly page: number
-}
 
 /** More are only counted. */
 const PAGES_KEPT = 1000
@@ -212,16 +207,12 @@ export class CopyLedger implements AsyncDisposable {
  */
 export async function readCopyRecord(path: string, backup: string): Promise<CopyRecord> {
   const files: CopiedFile[] = []
-  const firstBadPages: BadPageOfFile[] = []
+  const firstBadPages = new FirstBadPages(PAGES_KEPT)
   const found = await read(path, undefined, {
     file: (index, file) => {
       files[index] = file
     },
-    page: (file, number) => {
-      // An object that was stored anew tells its pages again.
-      const known = firstBadPages.some((bad) => bad.file === file && bad.page === number)
-      if (firstBadPages.length < PAGES_KEPT && !known) firstBadPages.push({ file, page: number })
-    },
+    page: (file, page) => firstBadPages.add({ file, page }),
   }).catch((error: unknown) => {
     throw error instanceof z.ZodError ? ledgerBroken(path, error) : error
   })
@@ -233,7 +224,8 @@ export async function readCopyRecord(path: string, backup: string): Promise<Copy
   }
   const { workflowId, runId, lsn, snapshot, reading } = found.header
   const { badPages } = found.state
-  return { backup, workflowId, runId, lsn, snapshot, reading, files, badPages, firstBadPages, finishedAt }
+  const about = { backup, workflowId, runId, lsn, snapshot, reading }
+  return { ...about, files, badPages, firstBadPages: firstBadPages.values(), finishedAt }
 }
 
 /** Tells whether a list of files is the same: same places, sizes, times and inodes, in the same order. */

@@ -14,15 +14,25 @@ export class DirectFile implements GrowingFile {
   readonly #handle: FileHandle
   readonly #block: number
   readonly #chunk: Buffer
+  /** Where the chunk belongs: a multiple of the block. */
+  #position: number
   #filled = 0
-  /** A multiple of the block, until the end. */
   #kept: number
 
-  constructor(handle: FileHandle, kept: number, block: number) {
+  private constructor(handle: FileHandle, kept: number, block: number) {
     this.#handle = handle
     this.#kept = kept
     this.#block = block
+    this.#position = kept - (kept % block)
     this.#chunk = alignedBuffer(Math.max(CHUNK, block), block)
+  }
+
+  /** Goes on with a file of `kept` bytes, whatever was written of its last block. @throws errors of the file system */
+  static async open(handle: FileHandle, kept: number, block: number): Promise<DirectFile> {
+    const file = new DirectFile(handle, kept, block)
+    file.#filled = kept - file.#position
+    if (file.#filled > 0) await handle.read(file.#chunk, 0, block, file.#position)
+    return file
   }
 
   get kept(): number {
@@ -36,9 +46,10 @@ export class DirectFile implements GrowingFile {
       this.#filled += piece.length
       taken += piece.length
       if (this.#filled < this.#chunk.length) return
-      await writeAll(this.#handle, this.#chunk, this.#kept)
-      this.#kept += this.#filled
+      await writeAll(this.#handle, this.#chunk, this.#position)
+      this.#position += this.#filled
       this.#filled = 0
+      this.#kept = this.#position
     }
   }
 
@@ -47,10 +58,9 @@ export class DirectFile implements GrowingFile {
     if (this.#filled === 0) return
     const length = Math.ceil(this.#filled / this.#block) * this.#block
     this.#chunk.fill(0, this.#filled, length)
-    await writeAll(this.#handle, this.#chunk.subarray(0, length), this.#kept)
-    await this.#handle.truncate(this.#kept + this.#filled)
-    this.#kept += this.#filled
-    this.#filled = 0
+    await writeAll(this.#handle, this.#chunk.subarray(0, length), this.#position)
+    this.#kept = this.#position + this.#filled
+    await this.#handle.truncate(this.#kept)
   }
 
   async close(): Promise<void> {

@@ -49,11 +49,10 @@ export class FileUpload implements Upload {
       const { handle, block } = await openForWriting(path, this.#place)
       try {
         const { size } = await handle.stat()
-        const there = Math.min(size, from)
-        const kept = block === undefined ? there : there - (there % block)
+        const kept = Math.min(size, from)
         if (kept < size) await handle.truncate(kept)
         this.#open.add(handle)
-        const file = block === undefined ? new CachedFile(handle, kept) : new DirectFile(handle, kept, block)
+        const file = block === undefined ? new CachedFile(handle, kept) : await DirectFile.open(handle, kept, block)
         return new FileWriter(file, operation, () => this.#open.delete(handle))
       } catch (error) {
         await handle.close()

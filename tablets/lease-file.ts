@@ -1,7 +1,9 @@
 import { constants } from 'node:fs'
-import { link, open, readFile, rename, rm } from 'node:fs/promises'
+import { link, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Lease, parseLease } from '../model/lease.ts'
+
+const UNFINISHED = /^lease\.json\.\d+\.new$/
 
 /**
  * The lease on disk: `lease.json` in the tablet's private folder, so that it moves with the volume.
@@ -47,6 +49,13 @@ export class LeaseFile {
   async remove(): Promise<void> {
     await rm(this.path, { force: true })
     await syncDirectory(dirname(this.path))
+  }
+
+  /** Removes what processes that died while they wrote a lease have left. Nobody else may be writing one. */
+  async removeUnfinished(): Promise<void> {
+    const folder = dirname(this.path)
+    const unfinished = (await readdir(folder)).filter((name) => UNFINISHED.test(name))
+    await Promise.all(unfinished.map((name) => rm(join(folder, name), { force: true })))
   }
 
   async #write(lease: Lease): Promise<string> {

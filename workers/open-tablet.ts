@@ -43,10 +43,12 @@ export async function openTablet(
   await mkdir(datadir, { recursive: true, mode: 0o750 })
   const folder = await privateFolder(datadir)
   const lock = await lockAlone(folder, own)
+  const leaseFile = new LeaseFile(folder)
+  await leaseFile.removeUnfinished()
   const typeFile = join(folder, 'tablet-type')
   kept = parseType(await readFile(typeFile, 'utf8').catch(() => ''))
   return {
-    tablet: new LeasedTablet(driver, new LeaseFile(folder), log.child({ tablet: own.alias })),
+    tablet: new LeasedTablet(driver, leaseFile, log.child({ tablet: own.alias })),
     clones: new TabletClones(driver),
     lag: new LagMonitor(driver),
     folder,

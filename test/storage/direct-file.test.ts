@@ -24,7 +24,7 @@ test('a file that is written past the page cache holds what was written, whateve
       files += 1
       const path = join(disk, String(files % 2))
       const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | O_DIRECT)
-      const file = new DirectFile(handle, 0, block)
+      const file = await DirectFile.open(handle, 0, block)
       const pieces = lengths.map((length, index) => Buffer.alloc(length, `${index} `))
       let written = 0
       for (const piece of pieces) {
