@@ -1,4 +1,3 @@
-import { statfs } from 'node:fs/promises'
 import { TabletkeeperError } from '../model/errors.ts'
 import { GtidSet } from '../model/gtid-set.ts'
 import type { Manifest } from '../model/manifest.ts'
@@ -10,6 +9,7 @@ import { emptiness } from '../mysql/data-directory.ts'
 import { connectedReplicas } from '../mysql/server-state.ts'
 import { readEntry } from '../storage/catalogue.ts'
 import type { PrimaryView, TabletState } from '../tablets/driver.ts'
+import { dataBytesOf, roomFor } from '../tablets/restore-room.ts'
 import type { FoundBackup, RestorePlan } from './contract.ts'
 import { assertNotHeld } from './preflight-backup.ts'
 import type { TabletContext } from './tablet-context.ts'
@@ -19,9 +19,6 @@ interface Request {
   readonly backup: FoundBackup
   readonly type?: ReplicaType | undefined
 }
-
-/** Room beyond the data themselves: redo logs, undo and whatever replication writes while it catches up. */
-const SPARE_BYTES = 64 * 1024 * 1024
 
 /**
  * Looks whether the tablet's data may be replaced now and whether the backup could catch up afterwards; changes nothing.
@@ -46,7 +43,7 @@ export async function preflightRestore(context: TabletContext, request: Request)
       const message = `${backup} has no undo tablespaces (Vitess made it): a transaction that was XA-prepared then counts as committed`
       warnings.push({ about: 'undo', message })
     }
-    dataBytes = plainBytes(entry.manifest)
+    dataBytes = dataBytesOf(entry.manifest)
     await assertRoom(context, dataBytes)
   } else {
     assertReachable(context, GtidSet.EMPTY, primary)
@@ -137,9 +134,8 @@ function assertReachable(context: TabletContext, position: GtidSet, primary: Pri
 
 async function assertRoom(context: TabletContext, dataBytes: number): Promise<void> {
   const { datadir } = await context.tablet.driver.layout()
-  const disk = await statfs(datadir)
-  const free = disk.bavail * disk.bsize
-  if (free < dataBytes + SPARE_BYTES) {
+  const { suffices, free } = await roomFor(dataBytes, datadir)
+  if (!suffices) {
     throw refused(
       context,
       `has no room for both copies: ${formatBytes(dataBytes)} are needed in ${datadir}, ${formatBytes(free)} are free`,
@@ -150,11 +146,6 @@ async function assertRoom(context: TabletContext, dataBytes: number): Promise<vo
 
 function hasUndo(manifest: Manifest): boolean {
   return manifest.FileEntries.some((entry) => /(^|\/)undo_|\.ibu$/.test(entry.Name))
-}
-
-/** Plain bytes; for a backup of Vitess, which does not record them, zero. */
-function plainBytes(manifest: Manifest): number {
-  return manifest.Tabletkeeper?.Files.reduce((sum, file) => sum + file.Size, 0) ?? 0
 }
 
 function refused(context: TabletContext, message: string, hint: string): TabletkeeperError {

@@ -1,4 +1,4 @@
-import { realpath, statfs } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { restoreFiles } from '../engine/restore-copy.ts'
 import { TabletkeeperError } from '../model/errors.ts'
 import type { Progress } from '../model/runs.ts'
@@ -11,6 +11,7 @@ import { readJournal } from '../mysql/swap-journal.ts'
 import { recoverSwap } from '../mysql/swap-recovery.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import type { PublishedBackup } from '../storage/published.ts'
+import { dataBytesOf, roomFor } from './restore-room.ts'
 import { discardStaged, makeStagingRoots, restoreLedgerPath, swapPlan } from './staging.ts'
 
 export interface BreakGlass {
@@ -26,9 +27,6 @@ export interface BreakGlass {
   readonly signal: AbortSignal
   readonly onProgress: (progress: Progress) => void
 }
-
-/** Room beyond the data: redo logs, undo and what replication writes. */
-const SPARE_BYTES = 64 * 1024 * 1024
 
 /**
  * Restores a backup into an empty data directory from storage alone: no Temporal, no agent, no server. The same engine with the same checks
@@ -86,11 +84,14 @@ async function assertEmpty(layout: ServerLayout): Promise<void> {
 }
 
 async function assertRoom({ datadir }: ServerLayout, { manifest }: PublishedBackup): Promise<void> {
-  const bytes = manifest.Tabletkeeper?.Files.reduce((sum, file) => sum + file.Size, 0) ?? 0
-  const { bavail, bsize } = await statfs(datadir)
-  if (bavail * bsize >= bytes + SPARE_BYTES) return
-  const free = formatBytes(bavail * bsize)
-  throw new TabletkeeperError('Refused', `${formatBytes(bytes)} are needed in ${datadir}, ${free} are free`, {
-    hint: 'Make room, then type the same again: what is staged there already is not read again.',
-  })
+  const bytes = dataBytesOf(manifest)
+  const { suffices, free } = await roomFor(bytes, datadir)
+  if (suffices) return
+  throw new TabletkeeperError(
+    'Refused',
+    `${formatBytes(bytes)} are needed in ${datadir}, ${formatBytes(free)} are free`,
+    {
+      hint: 'Make room, then type the same again: what is staged there already is not read again.',
+    },
+  )
 }
