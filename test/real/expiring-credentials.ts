@@ -1,8 +1,6 @@
-import { once } from 'node:events'
-import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { onTestFinished } from 'vitest'
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { S3Keys } from '../../sandbox/versitygw.ts'
+import { listenOnLoopback } from '../storage/loopback.ts'
 
 /** Milliseconds that credentials last. Who has less than half of them left is given new ones. */
 const LIFETIME = 4_000
@@ -84,8 +82,8 @@ export async function startExpiringCredentials(
     request.on('end', () => response.writeHead(400, { 'content-type': 'application/xml' }).end(EXPIRED))
   })
   const credentials: ExpiringCredentials = {
-    source: `${await listen(source)}/credentials`,
-    endpoint: await listen(store),
+    source: `http://${await listenOnLoopback(source)}/credentials`,
+    endpoint: `http://${await listenOnLoopback(store)}`,
     get issued() {
       return given.map(({ keys }) => keys)
     },
@@ -111,17 +109,6 @@ function documentOf({ accessKeyId, secretAccessKey }: S3Keys, expiration: number
     Token: '',
     Expiration: new Date(expiration).toISOString(),
   })
-}
-
-async function listen(server: Server): Promise<string> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  return `http://127.0.0.1:${port}`
 }
 
 /** As it came, its signature and the host that was signed included. */

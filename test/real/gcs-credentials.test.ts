@@ -1,13 +1,12 @@
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer, type RequestListener, request, type Server } from 'node:http'
+import { createServer, type RequestListener, request } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { runCommand } from '../../sandbox/command.ts'
 import { GcsStore } from '../../storage/gcs.ts'
+import { listenOnLoopback } from '../storage/loopback.ts'
 import { contentOf, ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { gcsConfig, useFakeGcs } from './gcs-server.ts'
@@ -24,17 +23,6 @@ beforeEach(() => {
 
 afterEach(() => vi.unstubAllEnvs())
 
-async function listening(server: Server): Promise<string> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  return `127.0.0.1:${port}`
-}
-
 /** The metadata server of an instance, whose tokens last so many seconds. @returns the tokens that it gave */
 async function startMetadata(seconds: number): Promise<string[]> {
   const given: string[] = []
@@ -49,7 +37,7 @@ async function startMetadata(seconds: number): Promise<string[]> {
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify({ access_token: token, expires_in: seconds, token_type: 'Bearer' }))
   }
-  vi.stubEnv('GCE_METADATA_HOST', await listening(createServer(answer)))
+  vi.stubEnv('GCE_METADATA_HOST', await listenOnLoopback(createServer(answer)))
   vi.stubEnv('METADATA_SERVER_DETECTION', 'assume-present')
   return given
 }
@@ -79,7 +67,7 @@ async function startTls(
     inner.on('response', (answer) => answer.pipe(response.writeHead(answer.statusCode ?? 500, answer.headers)))
     asked.pipe(inner)
   })
-  return { endpoint: `https://${await listening(server)}`, seen }
+  return { endpoint: `https://${await listenOnLoopback(server)}`, seen }
 }
 
 function storeAt(endpoint: string): GcsStore {

@@ -1,9 +1,7 @@
-import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { Transform } from 'node:stream'
-import { onTestFinished } from 'vitest'
 import { waitUntil } from '../../sandbox/wait-until.ts'
+import { listenOnLoopback } from '../storage/loopback.ts'
 
 /** What goes wrong with one request. */
 export type Fault =
@@ -48,14 +46,8 @@ export async function startProxy(upstream: string): Promise<Proxy> {
     proxy.passed.push(passed)
     pass(upstream, request, response, proxy.fault(passed))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  const proxy: Proxy = { endpoint: `http://127.0.0.1:${port}`, passed: [], fault: () => undefined }
+  const address = await listenOnLoopback(server)
+  const proxy: Proxy = { endpoint: `http://${address}`, passed: [], fault: () => undefined }
   return proxy
 }
 

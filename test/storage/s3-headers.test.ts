@@ -1,13 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../../model/config.ts'
 import { openStore } from '../../storage/kinds.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
+import { listenOnLoopback } from './loopback.ts'
 import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
@@ -35,14 +34,8 @@ async function listener(): Promise<{ readonly endpoint: string; readonly asked: 
       response.end(request.method === 'HEAD' ? undefined : text)
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  return { endpoint: `http://127.0.0.1:${port}`, asked }
+  const address = await listenOnLoopback(server)
+  return { endpoint: `http://${address}`, asked }
 }
 
 function answerTo(call: string): string {

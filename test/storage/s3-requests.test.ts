@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../../model/config.ts'
 import { openStore } from '../../storage/kinds.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
+import { listenOnLoopback } from './loopback.ts'
 import { ofType } from './store-under-test.ts'
 
 // How answers are framed that the servers at hand frame otherwise than Amazon S3, and how servers end connections.
@@ -30,16 +29,10 @@ async function served(answer: (response: ServerResponse, index: number) => void)
     }
     answer(response, count++)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
+  const address = await listenOnLoopback(server)
   process.env['AWS_ACCESS_KEY_ID'] = 'somebody'
   process.env['AWS_SECRET_ACCESS_KEY'] = 'something'
-  const storage = `{ kind: s3, bucket: backups, endpoint: "http://127.0.0.1:${port}", pathStyle: true }`
+  const storage = `{ kind: s3, bucket: backups, endpoint: "http://${address}", pathStyle: true }`
   const mysql = '{ defaultsFile: /etc/my.cnf, replication: { user: repl, passwordFile: /etc/repl } }'
   const store = await openStore(parseConfig(`storage: ${storage}\nmysql: ${mysql}`, 'test').storage)
   return { store, asked: () => count, endIdle: () => server.closeIdleConnections() }
