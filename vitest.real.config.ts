@@ -9,7 +9,7 @@ export default defineConfig(async () => {
   return {
     test: {
       ...ON_REAL_SERVERS,
-      globalSetup: [...ON_REAL_SERVERS.globalSetup, 'test/real/provide-vitess.ts', 'test/real/provide-stores.ts'],
+      globalSetup: [...ON_REAL_SERVERS.globalSetup],
       include: ['test/real/**/*.test.ts'],
       exclude: skipped.flatMap(({ suites }) => suites),
       testTimeout: 300_000,

@@ -16,6 +16,8 @@ export interface Attempt {
   readonly workflowId: string
   readonly runId: string
   readonly activityId: string
+  /** From 1. */
+  readonly number: number
   readonly signal: AbortSignal
   sign(sign: Sign): void
 }
@@ -62,6 +64,7 @@ export function activity<Input, Output>(
         workflowId,
         runId,
         activityId: info.activityId,
+        number: info.attempt,
         signal: cancellationSignal,
         sign: (sign) => {
           latest = sign

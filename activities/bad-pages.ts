@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { CopyRecord } from '../engine/copy-ledger.ts'
+import type { CopyRecord } from '../engine/ledger/copy-ledger.ts'
 import type { BadPage } from '../model/runs.ts'
 
 /** A run tells of this many; its MANIFEST has more. */

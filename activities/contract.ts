@@ -1,6 +1,7 @@
 import type { BackupName } from '../model/backup-name.ts'
 import type { TabletReport } from '../model/report.ts'
 import type {
+  BackupForce,
   BackupInput,
   BadPage,
   BootstrapInput,
@@ -13,11 +14,22 @@ import type {
 import type { ShardName } from '../model/shard-name.ts'
 import type { ReplicaType, ServiceType } from '../model/tablet-type.ts'
 import type { Verification } from '../model/verification.ts'
+import type { AgentRights } from '../storage/agent-rights.ts'
 import type { Capabilities } from '../storage/capabilities.ts'
+import type { Repository } from '../storage/object-store.ts'
+
+export type { AgentRights }
 
 /** How an activity proves that its run holds the tablet; the run id is Temporal's own word for who calls. */
 export interface TokenInput {
   readonly token: string
+}
+
+/** What a tablet is taken for. */
+export interface TakeInput {
+  readonly kind: RunKind
+  /** Of a backup. */
+  readonly allowPrimary?: boolean | undefined
 }
 
 export interface BackupPlan {
@@ -62,6 +74,8 @@ export interface Rejoined {
   /** Null for a tablet that does not replicate. */
   readonly lagSeconds: number | null
   readonly caughtUp: boolean
+  /** Why it does not replicate, where a backup has given it back so: only a person can repair that. */
+  readonly broken?: string
 }
 
 /** Activities that touch one tablet: run by its agent, on its own queue. */
@@ -77,13 +91,16 @@ export interface TabletActivities {
     readonly type?: ReplicaType | undefined
   }): Promise<RestorePlan>
 
-  takeTablet(input: { readonly kind: RunKind }): Promise<TokenInput>
+  takeTablet(input: TakeInput): Promise<TokenInput>
   /** With `clone`, a clone of the files for that backup is prepared while clients leave. */
   takeOutOfService(
     input: TokenInput & { readonly type: 'BACKUP' | 'RESTORE'; readonly clone?: BackupName | undefined },
   ): Promise<{ readonly sessionsEnded: number }>
   stopReplication(input: TokenInput): Promise<{ readonly position: string }>
-  stopMysqld(input: TokenInput): Promise<{ readonly lsn: string | null }>
+  /** `force` of a backup: what its input says. */
+  stopMysqld(
+    input: TokenInput & { readonly force?: readonly BackupForce[] | undefined },
+  ): Promise<{ readonly lsn: string | null }>
   copyFiles(
     input: TokenInput & { readonly backup: BackupName; readonly concurrency?: number | undefined },
   ): Promise<CopySummary>
@@ -98,7 +115,11 @@ export interface TabletActivities {
   ): Promise<CopySummary>
   /** Asks storage alone whether it has what was copied. */
   checkBackup(input: { readonly backup: BackupName }): Promise<{ readonly objects: number }>
-  publishBackup(input: { readonly backup: BackupName; readonly outOfServiceSeconds: number }): Promise<void>
+  /** Tells which transactions in it the primary does not have. */
+  publishBackup(input: {
+    readonly backup: BackupName
+    readonly outOfServiceSeconds: number
+  }): Promise<{ readonly errant: string | null }>
   /** Ends an upload that is still at work. Without a clone there is nothing to do. */
   dropClone(input: TokenInput): Promise<void>
 
@@ -113,10 +134,15 @@ export interface TabletActivities {
   dropReplaced(input: TokenInput): Promise<void>
 
   /** The way back from any state. Without a token it is this run's lease that is meant. */
-  returnToService(input: {
-    readonly token?: string
-  }): Promise<{ readonly by: ReturnedBy; readonly details: readonly string[] }>
+  returnToService(input: { readonly token?: string }): Promise<{
+    readonly by: ReturnedBy
+    readonly details: readonly string[]
+    /** Why the tablet does not serve all the same: only a person can repair that. */
+    readonly unserved?: string
+  }>
   inspectTablet(nothing?: undefined): Promise<TabletReport>
+  /** What the agent may do in storage beyond what it needs, which it proves; null where nobody can tell. */
+  tellRights(nothing?: undefined): Promise<AgentRights | null>
 }
 
 /** Activities that need only storage: run by control. */
@@ -124,7 +150,11 @@ export interface ControlActivities {
   /** Removes what a failed backup left in storage; never a complete backup. */
   discardBackup(input: { readonly shard: ShardName; readonly backup: BackupName }): Promise<void>
   /** Proves by a round trip that storage can be used; without capabilities where the store does not tell them. */
-  checkStorage(nothing?: undefined): Promise<{ readonly description: string; readonly capabilities?: Capabilities }>
+  checkStorage(nothing?: undefined): Promise<{
+    readonly description: string
+    readonly repository: Repository
+    readonly capabilities?: Capabilities
+  }>
 }
 
 /** Activities that read backups from storage: run by control. */

@@ -1,15 +1,14 @@
-import { type BackupCopy, copyBackup } from '../engine/backup-copy.ts'
-import { readCopyRecord } from '../engine/copy-ledger.ts'
+import { type BackupCopy, copyBackup } from '../engine/backup/backup-copy.ts'
+import { readCopyRecord } from '../engine/ledger/copy-ledger.ts'
 import type { BackupName } from '../model/backup-name.ts'
 import type { SnapshotMode } from '../model/runs.ts'
-import { selectFiles } from '../mysql/data-directory.ts'
-import { backupDirectory } from '../storage/backup-key.ts'
+import { selectFiles } from '../mysql/data/data-directory.ts'
+import { backupDirectory } from '../storage/catalogue/backup-key.ts'
 import { copyLedgerPath } from '../tablets/copy-ledger-path.ts'
 import type { Work } from '../tablets/sole-work.ts'
 import { assertStoppedAt, lockStopped, type StoppedAt, stopOf } from '../tablets/stop-fence.ts'
 import type { Attempt } from './activity.ts'
 import { reportBadPages } from './bad-pages.ts'
-import { watchRoom } from './clone-room.ts'
 import type { CopySummary, TabletActivities } from './contract.ts'
 import { watchForStall } from './stall.ts'
 import { filesAtOnce, onTablet, type TabletContext, underLease } from './tablet-context.ts'
@@ -43,7 +42,6 @@ export function copyActivities(context: TabletContext): Pick<TabletActivities, '
       clones.copyFrom({ token, runId: attempt.runId }, attempt.signal, async ({ record, layout, files }, work) => {
         const stop = record.made
         const fence = () => assertStoppedAt(layout, stop.lsn, driver)
-        using _ = watchRoom(record.roots, work)
         const copy = { files, fence, backup, snapshot: 'reflink', stop, concurrency, nice: GOOD_NEIGHBOUR } as const
         return await copyToStorage(context, work, attempt, copy)
       }),
@@ -62,6 +60,7 @@ async function copyToStorage(
   const ledger = copyLedgerPath(datadir, backup)
   const { workflowId, runId } = attempt
   using stall = watchForStall(work, store.description)
+  const { maxRate } = config.backup
   const totals = await copyBackup({
     ...copy,
     store,
@@ -69,6 +68,7 @@ async function copyToStorage(
     ledger,
     header: { backup, workflowId, runId, lsn: stop.lsn, snapshot, reading: stop.reading },
     level: config.backup.level,
+    maxRate: maxRate === 'none' ? undefined : maxRate,
     concurrency: filesAtOnce(concurrency ?? config.backup.concurrency),
     signal: work.signal,
     onProgress: (progress) => {

@@ -3,53 +3,64 @@ import { hostname } from 'node:os'
 import { isError } from '../model/errors.ts'
 import { positionOf } from '../model/position.ts'
 import type { Hazard, TabletReport } from '../model/report.ts'
-import type { MysqlConnection } from '../mysql/admin.ts'
-import { selectFiles } from '../mysql/data-directory.ts'
-import { missingGrants } from '../mysql/grants.ts'
-import { findHazards } from '../mysql/hazards.ts'
-import { connectedReplicas } from '../mysql/server-state.ts'
+import { missingGrants } from '../mysql/admin/grants.ts'
+import { connectedReplicas } from '../mysql/admin/server-state.ts'
+import { selectFilesInUse } from '../mysql/data/data-directory.ts'
+import { findHazards } from '../mysql/data/hazards.ts'
 import type { PrimaryView, RunningTablet } from '../tablets/driver.ts'
 import type { Observation } from '../tablets/lag-monitor.ts'
+import type { Held } from '../tablets/leased-tablet.ts'
 import { judgeServing } from '../tablets/serving.ts'
+import { lackOfAcknowledgement } from './commits-go-on.ts'
 import type { TabletContext } from './tablet-context.ts'
+import { unlessForeseen } from './unless-foreseen.ts'
 
 /** What the agent sees of its tablet now. Whatever cannot be seen is null: a report never fails for it. */
 export async function inspectTablet(context: TabletContext): Promise<TabletReport> {
   const { tablet, config, lag } = context
   const { driver } = tablet
-  const lease = await tablet.lease()
+  const held = await tablet.held()
   const seen = await lag.observe()
-  const serving = judgeServing(driver, lease, seen, config.backup.maxLag)
+  const serving = judgeServing(driver, held, seen, config.backup.maxLag)
   const primary = await unlessForeseen(() => driver.primary())
   const up = seen.state.mysqld === 'up' ? seen.state : null
   const lost = up !== null && primary !== null ? up.server.gtidExecuted.subtract(primary.server.gtidExecuted) : null
-  const { hazards, grants } = up === null ? { hazards: [], grants: [] } : await serverFindings(context, up)
   return {
     alias: driver.alias,
     shard: driver.shard,
     host: hostname(),
     mysqld: seen.state.mysqld === 'unknown' ? 'down' : seen.state.mysqld,
     version: up?.server.version ?? null,
+    versionString: up?.server.versionString ?? null,
     type: serving.type,
     serving: serving.serving,
     reason: serving.reason,
+    hint: serving.hint,
     lagSeconds: serving.lagSeconds,
     position: up === null ? null : positionOf(up.server.gtidExecuted),
     ...(await space(context)),
     replication: replicationWord(seen),
-    lease: lease === undefined ? null : { ...lease, step: lease.step?.name ?? null },
+    lease: held === undefined ? null : leaseReport(held),
+    agentsElsewhere: await context.agentsElsewhere(),
     primary: primary?.alias ?? null,
     wouldLose: lost === null || lost.isEmpty ? null : lost.toString(),
-    hazards,
-    missingGrants: grants,
+    hazards: up === null ? [] : await hazardsOf(context, up),
+    missingGrants: up === null ? [] : await grantsMissing(context),
     ...primaryLogs(primary),
   }
 }
 
-function primaryLogs(primary: PrimaryView | null): Pick<TabletReport, 'primaryPurged' | 'binlogRetentionSeconds'> {
-  if (primary === null) return { primaryPurged: null, binlogRetentionSeconds: null }
-  const { gtidPurged, binlogRetentionSeconds } = primary.server
-  return { primaryPurged: positionOf(gtidPurged), binlogRetentionSeconds }
+function leaseReport({ lease, foreign }: Held): TabletReport['lease'] {
+  const { kind, workflowId, runId, since, step, state } = lease
+  return { kind, workflowId, runId, since, step: step?.name ?? null, state, foreign: foreign ?? null }
+}
+
+function primaryLogs(
+  primary: PrimaryView | null,
+): Pick<TabletReport, 'primaryPosition' | 'primaryPurged' | 'binlogRetentionSeconds'> {
+  if (primary === null) return { primaryPosition: null, primaryPurged: null, binlogRetentionSeconds: null }
+  const { gtidExecuted, gtidPurged, binlogRetentionSeconds } = primary.server
+  return { primaryPosition: positionOf(gtidExecuted), primaryPurged: positionOf(gtidPurged), binlogRetentionSeconds }
 }
 
 function replicationWord(seen: Observation): TabletReport['replication'] {
@@ -62,39 +73,41 @@ function replicationWord(seen: Observation): TabletReport['replication'] {
 async function space(context: TabletContext): Promise<Pick<TabletReport, 'dataBytes' | 'freeBytes'>> {
   const layout = await context.tablet.driver.layout()
   const disk = await statfs(layout.datadir).catch(() => undefined)
-  const files = await unlessForeseen(() => selectFiles(layout))
+  const files = await unlessForeseen(() => selectFilesInUse(layout))
   return {
     dataBytes: (files ?? []).reduce((sum, file) => sum + file.size, 0),
     freeBytes: disk === undefined ? 0 : disk.bavail * disk.bsize,
   }
 }
 
-async function serverFindings(
-  context: TabletContext,
-  state: RunningTablet,
-): Promise<{ readonly hazards: readonly Hazard[]; readonly grants: readonly string[] }> {
-  const findings = await unlessForeseen(async () => {
-    await using connection = await context.tablet.driver.connect()
-    const layout = await context.tablet.driver.layout()
-    const hazards = await findHazards(connection, layout)
-    return { hazards: [...hazards, ...(await replicasFed(connection, state))], grants: await missingGrants(connection) }
+/** Read apart from the hazards: those that a missing grant hides must not hide the grant. */
+async function grantsMissing({ tablet }: TabletContext): Promise<readonly string[]> {
+  const missing = await unlessForeseen(async () => {
+    await using connection = await tablet.driver.connect()
+    return await missingGrants(connection)
   })
-  return findings ?? { hazards: [], grants: [] }
+  return missing ?? []
 }
 
-/** A primary feeds others by its nature; any other tablet that does is refused a backup for it. */
-async function replicasFed(connection: MysqlConnection, { replication }: RunningTablet): Promise<Hazard[]> {
-  const replicas = replication === undefined ? 0 : await connectedReplicas(connection)
-  if (replicas === 0) return []
-  const message = `other tablets replicate from it (${replicas} connected): they would be cut off`
-  return [{ what: 'replicas', message, hint: 'Point them elsewhere, or back up another tablet of the shard.' }]
-}
-
-async function unlessForeseen<T>(look: () => Promise<T>): Promise<T | null> {
+/** Where they cannot be read, that is one: a backup would be refused, too. */
+async function hazardsOf(context: TabletContext, { replication }: RunningTablet): Promise<readonly Hazard[]> {
+  const { driver } = context.tablet
   try {
-    return await look()
+    await using connection = await driver.connect()
+    const hazards = await findHazards(connection, await driver.layout())
+    // A primary feeds others by its nature; any other tablet that does is refused a backup for it.
+    const fed = replicasFed(replication === undefined ? 0 : await connectedReplicas(connection))
+    const lack = await unlessForeseen(() => lackOfAcknowledgement(context, connection))
+    return [...hazards, ...fed, ...(lack ? [{ what: 'semi-sync', ...lack } as const] : [])]
   } catch (error) {
-    if (isError(error)) return null
-    throw error
+    if (!isError(error)) throw error
+    const message = `what stands against a backup cannot be read: ${error.message}`
+    return [{ what: 'unreadable', message, hint: error.hint ?? "The log of the tablet's agent may say more." }]
   }
+}
+
+function replicasFed(count: number): Hazard[] {
+  if (count === 0) return []
+  const message = `other tablets replicate from it (${count} connected): they would be cut off`
+  return [{ what: 'replicas', message, hint: 'Point them elsewhere, or back up another tablet of the shard.' }]
 }

@@ -1,11 +1,12 @@
 import { TabletkeeperError } from '../model/errors.ts'
-import type { RunKind } from '../model/runs.ts'
-import { captureSettings } from '../mysql/settings.ts'
+import { captureSettings } from '../mysql/settings/settings.ts'
 import type { RunningTablet } from '../tablets/driver.ts'
 import { lastReturn } from '../tablets/return-record.ts'
 import { returnToService } from '../tablets/return-to-service.ts'
-import type { TabletActivities } from './contract.ts'
-import { assertReplica } from './preflight-backup.ts'
+import { assertBackupSource } from './backup-source.ts'
+import type { TabletActivities, TakeInput } from './contract.ts'
+import { allowsPrimary } from './preflight-backup.ts'
+import { assertReplaceable } from './preflight-restore.ts'
 import { onTablet, type TabletContext } from './tablet-context.ts'
 
 /** Taking a tablet, giving it up, and the way back. */
@@ -15,15 +16,18 @@ export function leaseActivities(
   const { tablet, config } = context
   const { driver } = tablet
   return {
-    takeTablet: onTablet(context, async (attempt, { kind }) => {
+    takeTablet: onTablet(context, async (attempt, input: TakeInput) => {
+      const { kind } = input
       const state = await driver.describe()
       if (kind === 'bootstrap' && state.mysqld !== 'empty') {
         throw new TabletkeeperError('Refused', `${driver.alias} has data: it is not bootstrapped`, {
           hint: 'Nothing was changed. To replace its data: tabletkeeper restore.',
         })
       }
+      // Who schedules steps need not have asked for the preflight: what may be replaced is decided where it is taken.
+      if (kind === 'restore') await assertReplaceable(context, kind, state)
       const up = state.mysqld === 'up'
-      const captured = up ? await readBefore(context, kind, state) : null
+      const captured = up ? await readBefore(context, input, state) : null
       const { token } = await tablet.take({
         namespace: attempt.namespace,
         workflowId: attempt.workflowId,
@@ -32,7 +36,6 @@ export function leaseActivities(
         returnTo: kind === 'bootstrap' ? null : driver.serviceType(state),
         mysqldRan: up,
         serverUuid: up ? state.server.serverUuid : null,
-        machineId: context.machineId,
         captured,
       })
       return { token }
@@ -53,7 +56,10 @@ export function leaseActivities(
         signal: attempt.signal,
         onWait: (waitingFor) => attempt.sign({ waitingFor }),
       })
-      if (outcome.outcome === 'returned') return { by: 'workflow', details: outcome.details }
+      if (outcome.outcome === 'returned') {
+        const { details, unserved } = outcome
+        return { by: 'workflow', details, ...(unserved === undefined ? {} : { unserved }) }
+      }
       const last = await lastReturn(tablet.leasePath)
       return last !== undefined && last.token === token
         ? { by: last.by, details: last.details }
@@ -63,8 +69,8 @@ export function leaseActivities(
 }
 
 /** What must be given back; nothing is taken for a backup that became the primary since the preflight. */
-async function readBefore(context: TabletContext, kind: RunKind, state: RunningTablet) {
+async function readBefore(context: TabletContext, input: TakeInput, state: RunningTablet) {
   await using connection = await context.tablet.driver.connect()
-  if (kind === 'backup') await assertReplica(context, state, connection)
+  if (input.kind === 'backup') await assertBackupSource(context, state, connection, allowsPrimary(context, input))
   return await captureSettings(connection)
 }

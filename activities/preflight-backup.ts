@@ -1,21 +1,29 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isError, TabletkeeperError } from '../model/errors.ts'
-import type { BackupInput, Warning } from '../model/runs.ts'
+import { foreignLease } from '../model/lease.ts'
+import { twoAgents } from '../model/machine.ts'
+import type { BackupForce, BackupInput, Warning } from '../model/runs.ts'
 import { parseDuration } from '../model/units.ts'
-import type { MysqlConnection } from '../mysql/admin.ts'
-import { selectFiles } from '../mysql/data-directory.ts'
-import { findHazards, longestTransactionSeconds } from '../mysql/hazards.ts'
-import { programVersion, validateConfig } from '../mysql/mysqld-program.ts'
-import { restartPolicy } from '../mysql/process.ts'
-import { type ReplicationState, readReplicationError } from '../mysql/replication.ts'
-import { connectedReplicas } from '../mysql/server-state.ts'
+import type { MysqlConnection } from '../mysql/admin/admin.ts'
+import { howToGrant, missingGrants } from '../mysql/admin/grants.ts'
+import { errantTransactions } from '../mysql/admin/server-state.ts'
+import { selectFilesInUse } from '../mysql/data/data-directory.ts'
+import type { Hazard } from '../mysql/data/hazard.ts'
+import { findHazards, longestTransactionSeconds } from '../mysql/data/hazards.ts'
+import { programVersion, validateConfig } from '../mysql/process/mysqld-program.ts'
+import { type ReplicationState, readReplicationError } from '../mysql/replication/replication.ts'
 import type { RunningTablet } from '../tablets/driver.ts'
 import { assertKnownRepository } from '../tablets/known-repository.ts'
-import type { LeasedTablet } from '../tablets/leased-tablet.ts'
 import type { Attempt } from './activity.ts'
+import { assertBackupSource } from './backup-source.ts'
 import type { BackupPlan } from './contract.ts'
 import { judgeShardFrequency } from './frequency.ts'
+import { assertSpared } from './min-serving.ts'
+import { assertNobodyElseStartsIt } from './mysqld-service.ts'
+import { refused } from './refusal.ts'
 import { assertNoClone, planSnapshot } from './snapshot-plan.ts'
+import { unlessHung } from './stall.ts'
+import { judgeStorageRoom } from './storage-room.ts'
 import type { TabletContext } from './tablet-context.ts'
 
 const LONG_TRANSACTION_SECONDS = 60
@@ -30,9 +38,9 @@ export async function preflightBackup(
   attempt: Attempt,
   input: BackupInput,
 ): Promise<BackupPlan> {
-  const { tablet, config, store } = context
+  const { tablet, store } = context
   const { driver } = tablet
-  await assertNotHeld(tablet)
+  await assertFree(context)
   await assertNoClone(context)
   const state = await driver.describe()
   if (state.mysqld === 'empty')
@@ -43,22 +51,16 @@ export async function preflightBackup(
     )
   if (state.mysqld === 'down') throw refused(context, 'has its mysqld down', 'Start it first.')
   await using connection = await driver.connect()
-  await assertReplicates(context, await assertReplica(context, state, connection), connection)
-  await assertServer(context, state.server.version, connection)
+  await assertGrants(context, connection)
+  const source = await assertBackupSource(context, state, connection, allowsPrimary(context, input))
+  if (source !== undefined) await assertReplicates(context, source, state, connection)
+  const found: Warning[] = [...(await assertServer(context, state.server.version, connection, input.force ?? []))]
   const others = await driver.othersServing()
-  if (others.length < config.backup.minServing) {
-    const left = others.length === 0 ? 'no other tablet' : `only ${others.join(' and ')}`
-    throw refused(
-      context,
-      `cannot be spared: ${left} of ${driver.shard} would serve, and backup.minServing is ${config.backup.minServing}`,
-      'Bring another tablet up, or lower backup.minServing.',
-    )
-  }
+  if (source !== undefined) found.push(...assertSpared(context, others, input.force ?? []))
   attempt.sign({ waitingFor: 'storage to be written and read' })
-  await assertKnownRepository(tablet.leasePath, store)
-  await store.probe()
+  found.push(...(await unlessHung(attempt.signal, store.description, () => judgeStorage(context))))
   await awaitShortTransactions(context, attempt, connection)
-  const files = await selectFiles(await driver.layout())
+  const files = await selectFilesInUse(await driver.layout())
   const { snapshot, warnings } = await planSnapshot(context, files)
   return {
     type: driver.serviceType(state),
@@ -66,61 +68,75 @@ export async function preflightBackup(
     dataBytes: files.reduce((sum, file) => sum + file.size, 0),
     snapshot,
     othersServing: others.length,
-    warnings: [...warnings, ...(input.interval === undefined ? [] : await frequencyWarnings(context, input.interval))],
+    warnings: [
+      ...found,
+      ...warnings,
+      ...(input.interval === undefined ? [] : await frequencyWarnings(context, input.interval)),
+    ],
   }
 }
 
-/**
- * The tablet takes no writes and feeds nobody: asked of the server, since the configuration may be older than a failover.
- * @throws Refused
- */
-export async function assertReplica(
-  context: TabletContext,
-  state: RunningTablet,
-  connection: MysqlConnection,
-): Promise<ReplicationState> {
-  const { replication, server } = state
-  const { shard } = context.tablet.driver
-  const replicas = await connectedReplicas(connection)
-  const signs = `read_only=${server.readOnly ? 'ON' : 'OFF'}, ${replicas} ${replicas === 1 ? 'replica' : 'replicas'} connected`
-  const another = `Back up another tablet of the shard: tabletkeeper backup ${shard}`
-  if (replication === undefined) {
-    if (!server.readOnly) throw refused(context, `takes writes (${signs}): it is the primary of ${shard}`, another)
-    throw refused(context, `replicates from nobody (${signs})`, `Make it a replica of the primary first. ${another}`)
-  }
-  if (!server.readOnly) {
-    const message = `takes writes though it is a replica (${signs})`
-    throw refused(context, message, `Find out who writes to it, then SET GLOBAL super_read_only = ON. ${another}`)
-  }
-  if (replicas > 0) throw refused(context, `feeds other tablets (${signs})`, `Point them elsewhere first. ${another}`)
-  return replication
+/** @throws StorageUnavailable, StorageDenied, Refused: it cannot be used, is another one, or has no room */
+async function judgeStorage(context: TabletContext): Promise<Warning[]> {
+  await assertKnownRepository(context.tablet.leasePath, context.store)
+  await context.store.probe()
+  return await judgeStorageRoom(context)
 }
 
-/** @throws TabletBusy naming the run that holds the tablet */
-export async function assertNotHeld(tablet: LeasedTablet): Promise<void> {
-  const held = await tablet.lease()
-  if (held === undefined) return
+/** @throws TabletBusy naming the run that holds the tablet, or the agent elsewhere that takes its tasks too */
+export async function assertFree({ tablet, agentsElsewhere }: TabletContext): Promise<void> {
+  const { alias } = tablet.driver
+  const others = await agentsElsewhere()
+  if (others.length > 0) throw twoAgents(alias, others)
+  const found = await tablet.held()
+  if (found === undefined) return
+  const { lease: held, foreign } = found
+  if (foreign !== undefined) throw foreignLease(held, foreign, alias, { type: 'TabletBusy', retryable: false })
   throw new TabletkeeperError(
     'TabletBusy',
-    `${tablet.driver.alias} is held by ${held.workflowId} (run ${held.runId}) since ${held.since}`,
+    `${alias} is held by ${held.workflowId} (run ${held.runId}) since ${held.since}`,
     { hint: `Nothing was changed. Wait for that run: tabletkeeper status ${held.workflowId} --follow` },
+  )
+}
+
+/** Whether a primary may be stopped, as the run says or else its host. */
+export function allowsPrimary(
+  { config }: TabletContext,
+  { allowPrimary }: { readonly allowPrimary?: boolean | undefined },
+): boolean {
+  return allowPrimary ?? config.backup.allowPrimary
+}
+
+/** A grant that is missing would be found with the tablet out of service. */
+async function assertGrants(context: TabletContext, connection: MysqlConnection): Promise<void> {
+  const missing = await missingGrants(connection)
+  if (missing.length === 0) return
+  const { user } = context.tablet.driver.config.mysql.admin
+  throw refused(
+    context,
+    `cannot be stopped and started: the agent's account '${user}' lacks ${missing.join(', ')}`,
+    howToGrant(missing, user),
   )
 }
 
 async function assertReplicates(
   context: TabletContext,
   replication: ReplicationState,
+  state: RunningTablet,
   connection: MysqlConnection,
 ): Promise<void> {
   const { ioRunning, sqlRunning, lastError } = replication
-  if (ioRunning === 'Yes' && sqlRunning === 'Yes') return
+  if (ioRunning === 'Yes' && sqlRunning === 'Yes') return await assertNotErrant(context, state)
   const threads = `IO ${ioRunning}, SQL ${sqlRunning}`
-  if (lastError === '' && (ioRunning === 'No' || sqlRunning === 'No'))
+  if (lastError === '' && (ioRunning === 'No' || sqlRunning === 'No')) {
+    // A return to service leaves it so: it must not be started.
+    await assertNotErrant(context, state)
     throw refused(
       context,
       `does not replicate (${threads}): somebody stopped it`,
       'Unless it is meant so: START REPLICA',
     )
+  }
   const error = (await readReplicationError(connection, replication)) || 'no error is shown'
   throw refused(
     context,
@@ -129,11 +145,33 @@ async function assertReplicates(
   )
 }
 
-async function assertServer(context: TabletContext, runs: string, connection: MysqlConnection): Promise<void> {
+/** Nobody would restore from it: what it has and the primary has not would come with its data. */
+async function assertNotErrant(context: TabletContext, { server }: RunningTablet): Promise<void> {
+  const primary = await context.tablet.driver.primary()
+  const errant = errantTransactions(server.gtidExecuted, primary.server.gtidExecuted)
+  if (errant.isEmpty) return
+  throw refused(
+    context,
+    `has errant transactions, which its primary ${primary.alias} never had: ${errant}`,
+    `Back up another tablet of the shard, and restore this one: tabletkeeper restore ${context.tablet.driver.alias}`,
+  )
+}
+
+async function assertServer(
+  context: TabletContext,
+  runs: string,
+  connection: MysqlConnection,
+  force: readonly BackupForce[],
+): Promise<readonly Warning[]> {
   const { driver } = context.tablet
-  const { mysqld, defaultsFile, service } = driver.config.mysql
-  const [hazard] = await findHazards(connection, await driver.layout())
-  if (hazard !== undefined) throw refused(context, `is not fit for a backup: ${hazard.message}`, hazard.hint)
+  const { mysqld, defaultsFile } = driver.config.mysql
+  const hazards = await findHazards(connection, await driver.layout())
+  const isForced = ({ what }: Hazard) => what === 'MEMORY tables' && force.includes('memory-tables')
+  const hazard = hazards.find((one) => !isForced(one))
+  if (hazard !== undefined) {
+    const hint = hazard.what === 'MEMORY tables' ? `${hazard.hint} This once: --force-memory-tables.` : hazard.hint
+    throw refused(context, `is not fit for a backup: ${hazard.message}`, hint)
+  }
   await validateConfig(mysqld, defaultsFile)
   const installed = await programVersion(mysqld)
   if (runs !== installed) {
@@ -143,14 +181,8 @@ async function assertServer(context: TabletContext, runs: string, connection: My
       'Restart it by hand first, when you mean to.',
     )
   }
-  const restart = service.kind === 'systemd' ? await restartPolicy(service.unit) : 'no'
-  if (restart === 'always' || restart === 'on-success') {
-    throw refused(
-      context,
-      `has a service that restarts by itself (Restart=${restart}): mysqld would start in mid-copy`,
-      'systemctl edit the unit: Restart=on-failure',
-    )
-  }
+  await assertNobodyElseStartsIt(context)
+  return hazards.map(({ message }) => ({ about: '--force-memory-tables', message }))
 }
 
 /** A stop would wait for them with the tablet already out of service, so they are waited for here. */
@@ -159,11 +191,11 @@ async function awaitShortTransactions(
   attempt: Attempt,
   connection: MysqlConnection,
 ): Promise<void> {
-  const deadline = Date.now() + LONG_TRANSACTION_WAIT
+  const deadline = performance.now() + LONG_TRANSACTION_WAIT
   for (;;) {
     const seconds = await longestTransactionSeconds(connection)
     if (seconds < LONG_TRANSACTION_SECONDS) return
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw refused(
         context,
         `has a transaction that has run for ${Math.round(seconds)} s`,
@@ -185,10 +217,4 @@ async function frequencyWarnings(context: TabletContext, interval: string): Prom
     if (isError(error)) return [{ about: 'frequency', message: `could not be judged: ${error.message}` }]
     throw error
   }
-}
-
-function refused(context: TabletContext, message: string, hint: string): TabletkeeperError {
-  return new TabletkeeperError('Refused', `${context.tablet.driver.alias} ${message}`, {
-    hint: `Nothing was changed. ${hint}`,
-  })
 }

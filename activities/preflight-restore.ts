@@ -5,13 +5,19 @@ import { parsePosition } from '../model/position.ts'
 import type { Warning } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import { formatBytes } from '../model/units.ts'
-import { emptiness } from '../mysql/data-directory.ts'
-import { connectedReplicas } from '../mysql/server-state.ts'
-import { readEntry } from '../storage/catalogue.ts'
+import { connectedReplicas } from '../mysql/admin/server-state.ts'
+import { emptiness } from '../mysql/data/data-directory.ts'
+import { withoutChannel } from '../mysql/replication/hazards.ts'
+import { readEntry } from '../storage/catalogue/catalogue.ts'
 import type { PrimaryView, TabletState } from '../tablets/driver.ts'
 import { dataBytesOf, roomFor } from '../tablets/restore-room.ts'
+import type { Attempt } from './activity.ts'
+import { assertCommitsGoOn } from './commits-go-on.ts'
 import type { FoundBackup, RestorePlan } from './contract.ts'
-import { assertNotHeld } from './preflight-backup.ts'
+import { assertNobodyElseStartsIt } from './mysqld-service.ts'
+import { assertFree } from './preflight-backup.ts'
+import { refused } from './refusal.ts'
+import { unlessHung } from './stall.ts'
 import type { TabletContext } from './tablet-context.ts'
 
 interface Request {
@@ -24,18 +30,23 @@ interface Request {
  * Looks whether the tablet's data may be replaced now and whether the backup could catch up afterwards; changes nothing.
  * @throws Refused, TabletBusy, CorruptBackup, ReplicationFailed: one clear reason each
  */
-export async function preflightRestore(context: TabletContext, request: Request): Promise<RestorePlan> {
+export async function preflightRestore(
+  context: TabletContext,
+  { signal }: Pick<Attempt, 'signal'>,
+  request: Request,
+): Promise<RestorePlan> {
   const { tablet, store } = context
   const { driver } = tablet
-  await assertNotHeld(tablet)
+  await assertFree(context)
   const state = await driver.describe()
   const primary = await assertReplaceable(context, request.kind, state)
   assertType(context, request)
+  await assertNobodyElseStartsIt(context)
   const warnings: Warning[] = request.backup.found ? [...request.backup.warnings] : []
   let dataBytes = 0
   if (request.backup.found) {
     const { backup } = request.backup
-    const entry = await readEntry(store, driver.shard, backup)
+    const entry = await unlessHung(signal, store.description, () => readEntry(store, driver.shard, backup))
     if (entry.state !== 'complete')
       throw new TabletkeeperError('CorruptBackup', `${backup} of ${driver.shard} is not complete`)
     assertReachable(context, parsePosition(entry.manifest.Position), primary)
@@ -75,20 +86,34 @@ export async function assertReplaceable(
   if (kind === 'bootstrap')
     throw refused(context, 'has data: it is not bootstrapped', 'To replace them: tabletkeeper restore.')
   if (replaceData === 'never')
-    throw refused(context, 'may not be replaced: agent.replaceData is never on its host', 'Change it there.')
+    throw refused(
+      context,
+      'may not be replaced: agent.replaceData is never on its host',
+      'Change it there, and restart its agent, which reads its configuration once.',
+    )
   if (state.mysqld === 'up') {
     await using connection = await driver.connect()
     const replicas = await connectedReplicas(connection)
+    const named = state.replication?.channels.filter((channel) => channel !== '') ?? []
+    const [first] = named
+    if (first !== undefined) {
+      throw refused(
+        context,
+        `replicates over a named channel, '${named.join("' and '")}': it could not be given another source if the restore failed`,
+        withoutChannel(first),
+      )
+    }
     if (!state.server.readOnly)
       throw refused(context, 'takes writes (read_only=OFF)', 'Only tablets that replicate are restored.')
     if (replicas > 0) throw refused(context, `has ${replicas} replicas connected`, 'Point them elsewhere first.')
+    await assertCommitsGoOn(context, connection)
   }
   if (replaceData === 'always') return primary
   if (state.mysqld === 'down') {
     throw refused(
       context,
       'has data, and its mysqld is down: nobody can tell whether the primary has all of its transactions',
-      'Start mysqld, or set agent.replaceData: always on that host.',
+      `Start mysqld; or move what is in ${(await driver.layout()).datadir} (not .tabletkeeper) aside and type tabletkeeper bootstrap ${driver.alias}; or ${REPLACE_ALL}.`,
     )
   }
   const lost = state.server.gtidExecuted.subtract(primary.server.gtidExecuted)
@@ -96,11 +121,13 @@ export async function assertReplaceable(
     throw refused(
       context,
       `has transactions that the primary ${primary.alias} lacks: ${lost}`,
-      'Save them, or set agent.replaceData: always on that host to lose them.',
+      `Save them; or, to lose them, ${REPLACE_ALL}.`,
     )
   }
   return primary
 }
+
+const REPLACE_ALL = 'set agent.replaceData: always on that host, restart its agent, and set it back afterwards'
 
 /** A type that the configuration says is not overruled from afar. */
 function assertType(context: TabletContext, request: Request): void {
@@ -146,10 +173,4 @@ async function assertRoom(context: TabletContext, dataBytes: number): Promise<vo
 
 function hasUndo(manifest: Manifest): boolean {
   return manifest.FileEntries.some((entry) => /(^|\/)undo_|\.ibu$/.test(entry.Name))
-}
-
-function refused(context: TabletContext, message: string, hint: string): TabletkeeperError {
-  return new TabletkeeperError('Refused', `${context.tablet.driver.alias} ${message}`, {
-    hint: `Nothing was changed. ${hint}`,
-  })
 }

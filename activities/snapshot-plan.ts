@@ -1,12 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { canReflink } from '../engine/snapshot.ts'
+import { canCloneInto, canReflink } from '../engine/backup/snapshot.ts'
 import { TabletkeeperError } from '../model/errors.ts'
 import type { SnapshotMode, Warning } from '../model/runs.ts'
-import { cloneRoots, rootOf } from '../mysql/clone-folders.ts'
-import type { DataFile } from '../mysql/data-directory.ts'
-import type { ServerLayout } from '../mysql/my-cnf.ts'
-import { lackOfRoom } from './clone-room.ts'
+import { cloneRoots, rootOf } from '../mysql/data/clone-folders.ts'
+import type { DataFile } from '../mysql/data/data-directory.ts'
+import type { ServerLayout } from '../mysql/settings/my-cnf.ts'
+import { orMissing } from '../mysql/system/system-error.ts'
+import { lackOfRoom } from '../tablets/clone-room.ts'
+import { refused } from './refusal.ts'
 import type { TabletContext } from './tablet-context.ts'
 
 export interface SnapshotPlan {
@@ -15,7 +17,7 @@ export interface SnapshotPlan {
 }
 
 /**
- * Decides whether a backup is copied from a clone (`backup.snapshot`), by making one of a probe file.
+ * Decides whether a backup is copied from a clone (`backup.snapshot`), by cloning a probe and a file of each directory.
  * @throws Refused when it has to be and cannot be
  */
 export async function planSnapshot(context: TabletContext, files: readonly DataFile[]): Promise<SnapshotPlan> {
@@ -27,14 +29,14 @@ export async function planSnapshot(context: TabletContext, files: readonly DataF
     if (snapshot === 'auto') return { snapshot: 'none', warnings: [] }
     throw refused(
       context,
-      obstacle,
-      'Its data have to be on XFS (made with reflink=1) or Btrfs; or set backup.snapshot: auto.',
+      `cannot be backed up from a clone: ${obstacle}`,
+      'Its data have to be where files can be cloned: XFS made with reflink=1, or Btrfs. Or set backup.snapshot: auto.',
     )
   }
   const bytes = files.reduce((sum, { size }) => sum + size, 0)
   const lack = await lackOfRoom(cloneRoots(layout), bytes)
   if (lack === undefined) return { snapshot: 'reflink', warnings: [] }
-  if (snapshot === 'reflink') throw refused(context, lack, 'Make room.')
+  if (snapshot === 'reflink') throw refused(context, `cannot be backed up from a clone: ${lack}`, 'Make room.')
   const message = `not made, so mysqld is down for the whole copy: ${lack}`
   return { snapshot: 'none', warnings: [{ about: 'snapshot', message, hint: 'Make room.' }] }
 }
@@ -62,22 +64,20 @@ async function obstacleTo(layout: ServerLayout, files: readonly DataFile[]): Pro
   for (const root of cloneRoots(layout)) {
     if (!(await canReflink(root))) return `${root} is on a file system whose files cannot be cloned`
   }
-  const devices = new Map<string, number>()
-  const deviceOf = async (directory: string): Promise<number> => {
-    const device = devices.get(directory) ?? (await stat(directory)).dev
-    devices.set(directory, device)
-    return device
+  // Of each directory one, the smallest: cloning waits for what is to be written to it.
+  const samples = new Map<string, DataFile>()
+  for (const file of files) {
+    const directory = dirname(file.path)
+    if (file.size < (samples.get(directory)?.size ?? Number.POSITIVE_INFINITY)) samples.set(directory, file)
   }
-  for (const { base, path } of files) {
-    const [directory, root] = [dirname(path), rootOf(layout, base)]
-    if ((await deviceOf(directory)) !== (await deviceOf(root)))
-      return `${directory} is on another file system than ${root}`
+  for (const [directory, { path, base }] of samples) {
+    const root = rootOf(layout, base)
+    const there = await orMissing(stat(directory))
+    // A database may be dropped at any time.
+    if (there === undefined) continue
+    if (there.dev !== (await stat(root)).dev) return `${directory} is on another file system than ${root}`
+    if (!(await canCloneInto(root, path)))
+      return `${path} cannot be cloned into the private folder of ${root} (on Btrfs: both have to be chattr +C, or neither)`
   }
   return undefined
-}
-
-function refused(context: TabletContext, why: string, hint: string): TabletkeeperError {
-  return new TabletkeeperError('Refused', `${context.tablet.driver.alias} cannot be backed up from a clone: ${why}`, {
-    hint: `Nothing was changed. ${hint}`,
-  })
 }

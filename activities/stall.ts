@@ -2,6 +2,8 @@ import { TabletkeeperError } from '../model/errors.ts'
 import { formatDuration } from '../model/units.ts'
 import type { Work } from '../tablets/sole-work.ts'
 
+const LOOK_AT = 'Look at its mount, its network and its own log.'
+
 /** A store that answers nothing for this long is taken for hanging: a tablet waits for it out of service. */
 const LIMIT = 5 * 60_000
 
@@ -16,7 +18,7 @@ export function watchForStall(work: Pick<Work, 'giveUp'>, storage: string): Stal
   const hang = (): void =>
     work.giveUp(
       new TabletkeeperError('StorageUnavailable', `${storage} has moved nothing for ${formatDuration(LIMIT)}`, {
-        hint: 'Look at its mount, its network and its own log.',
+        hint: LOOK_AT,
       }),
     )
   let timer = setTimeout(hang, LIMIT)
@@ -28,5 +30,35 @@ export function watchForStall(work: Pick<Work, 'giveUp'>, storage: string): Stal
       timer = setTimeout(hang, LIMIT)
     },
     [Symbol.dispose]: () => clearTimeout(timer),
+  }
+}
+
+/** Whatever only looks at storage, or only removes, takes less, however many objects there are. */
+const LOOK_LIMIT = 15 * 60_000
+/** What is cancelled ends sooner than this, where it can. */
+const END_LIMIT = 60_000
+
+/**
+ * Waits for what only looks at storage, or only removes what nobody wants, and gives it up where a mount hangs: it goes on in vain, and
+ * neither cancelling nor time would end it.
+ * @throws StorageUnavailable when it takes a quarter of an hour, or does not end within a minute after it was cancelled
+ */
+export async function unlessHung<T>(signal: AbortSignal, storage: string, look: () => Promise<T>): Promise<T> {
+  const hung = Promise.withResolvers<never>()
+  const giveUp = (): void =>
+    hung.reject(
+      new TabletkeeperError('StorageUnavailable', `${storage} does not answer: it hangs`, {
+        hint: LOOK_AT,
+      }),
+    )
+  const timers = [setTimeout(giveUp, LOOK_LIMIT)]
+  const hasty = (): void => void timers.push(setTimeout(giveUp, END_LIMIT))
+  if (signal.aborted) hasty()
+  signal.addEventListener('abort', hasty, { once: true })
+  try {
+    return await Promise.race([look(), hung.promise])
+  } finally {
+    signal.removeEventListener('abort', hasty)
+    for (const timer of timers) clearTimeout(timer)
   }
 }

@@ -1,3 +1,4 @@
+import { agentRightsOf } from '../storage/agent-rights.ts'
 import { findingActivities } from './catalogue.ts'
 import { cloneActivities } from './clone.ts'
 import type { TabletActivities } from './contract.ts'
@@ -15,8 +16,12 @@ import { onTablet, type TabletContext } from './tablet-context.ts'
 export function activitiesOf(context: TabletContext): TabletActivities {
   return {
     preflightBackup: onTablet(context, (attempt, input) => preflightBackup(context, attempt, input)),
-    preflightRestore: onTablet(context, (_attempt, request) => preflightRestore(context, request)),
+    preflightRestore: onTablet(context, (attempt, request) => preflightRestore(context, attempt, request)),
     inspectTablet: onTablet(context, (_attempt, _none: undefined) => inspectTablet(context)),
+    tellRights: onTablet(context, async (_attempt, _none: undefined) => {
+      const { shard, alias: tablet } = context.tablet.driver
+      return (await agentRightsOf(context.store, { shard, tablet })) ?? null
+    }),
     ...findingActivities(context),
     ...leaseActivities(context),
     ...tabletActivities(context),

@@ -17,7 +17,8 @@ export interface TabletContext extends ActivityHost {
   readonly config: Config
   readonly store: ObjectStore
   readonly lag: LagMonitor
-  readonly machineId: string
+  /** Agents on other machines that take the tablet's tasks too, as they call themselves to Temporal. */
+  readonly agentsElsewhere: () => Promise<readonly string[]>
   /** Asks Temporal. */
   readonly runState: (run: RunIdentity) => Promise<RunState>
   /** A run is gone, as the server said: look now at what it has left. */

@@ -1,11 +1,11 @@
-import { verifyBackup } from '../engine/verify-copy.ts'
+import { verifyBackup } from '../engine/verify/verify-copy.ts'
 import type { Config } from '../model/config.ts'
+import { findPublished } from '../storage/catalogue/published.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
-import { findPublished } from '../storage/published.ts'
 import { SoleWork } from '../tablets/sole-work.ts'
 import { type ActivityHost, activity } from './activity.ts'
 import type { VerifyActivities } from './contract.ts'
-import { watchForStall } from './stall.ts'
+import { unlessHung, watchForStall } from './stall.ts'
 import { filesAtOnce } from './tablet-context.ts'
 
 /** Reading whole backups from storage; control does it, and any process could that reaches the storage. */
@@ -21,7 +21,8 @@ export function verifyActivities(store: ObjectStore, config: Config, host: Activ
   return {
     findPublished: activity(host, async (attempt, { shard }) => {
       attempt.sign({ waitingFor: 'storage to list the backups' })
-      const { name } = await findPublished(store, shard, 'latest')
+      const look = () => findPublished(store, shard, 'latest')
+      const { name } = await unlessHung(attempt.signal, store.description, look)
       return { backup: name }
     }),
 

@@ -9,8 +9,10 @@ import { startVitessBench, type VitessBench } from './vitess.ts'
 
 export type ShapeContender =
   | `${'our' | 'tar' | 'vttablet'} ${'backup' | 'restore'}`
-  /** One thread that writes nothing. */
+  /** That writes nothing. */
   | 'one thread'
+  /** As many of them as ours has, each in a process of its own. */
+  | 'threads at once'
 
 export interface ShapeContest extends EngineOptions {
   readonly shape: Shape
@@ -40,7 +42,7 @@ export async function contestShape(
   const limits: Limit[] = []
   const contenders: Contender<ShapeContender>[] = await ourContenders(dataSet, directory, contest)
   if (withTar) contenders.push(...(await tarContenders(dataSet, directory)))
-  if (withLimit) contenders.push(oneThread(dataSet, contest.level, limits))
+  if (withLimit) contenders.push(oneThread(dataSet, contest.level, limits), threadsAtOnce(dataSet, contest))
   if (withVitess) {
     const vitess = started.use(await startVitessBench(join(directory, 'vitess'), dataSet, concurrency))
     await vitess.backup()
@@ -126,6 +128,29 @@ function oneThread({ files }: DataSet, level: number, limits: Limit[]): Contende
       limits.push(limit)
       const { bytes, seconds, cpuSeconds, maxRssBytes } = limit.single
       return { seconds, syncSeconds: null, cpuSeconds, maxRssBytes, dataBytes: bytes, storedBytes: null }
+    },
+  }
+}
+
+/** What is left of the limit where processors share a core: both are slower then, but nobody waits for anybody. */
+function threadsAtOnce({ files }: DataSet, { level, concurrency }: EngineOptions): Contender<ShapeContender> {
+  return {
+    name: 'threads at once',
+    writes: 0,
+    sources: async () => files.map(({ path }) => path),
+    run: async () => {
+      const limits = await Promise.all(Array.from({ length: concurrency }, () => measureLimit(files, level)))
+      const sum = (of: (single: Limit['single']) => number) =>
+        limits.reduce((total, { single }) => total + of(single), 0)
+      const dataBytes = sum(({ bytes }) => bytes)
+      return {
+        seconds: dataBytes / sum(({ bytes, seconds }) => bytes / seconds),
+        syncSeconds: null,
+        cpuSeconds: sum(({ cpuSeconds }) => cpuSeconds),
+        maxRssBytes: Math.max(...limits.map(({ single }) => single.maxRssBytes)),
+        dataBytes,
+        storedBytes: null,
+      }
     },
   }
 }

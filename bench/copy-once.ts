@@ -9,13 +9,13 @@ import type { Outcome } from './outcome.ts'
 import { usageOf } from './usage.ts'
 
 // After the hook is there.
-const { copyBackup } = await import('../engine/backup-copy.ts')
-const { readCopyRecord } = await import('../engine/copy-ledger.ts')
-const { restoreFiles } = await import('../engine/restore-copy.ts')
+const { copyBackup } = await import('../engine/backup/backup-copy.ts')
+const { readCopyRecord } = await import('../engine/ledger/copy-ledger.ts')
+const { restoreFiles } = await import('../engine/restore/restore-copy.ts')
 const { formatManifest, parseManifest } = await import('../model/manifest.ts')
-const { backupDirectory, backupKey, MANIFEST } = await import('../storage/backup-key.ts')
-const { FileStore } = await import('../storage/file.ts')
-const { S3Store } = await import('../storage/s3.ts')
+const { backupDirectory, backupKey, MANIFEST } = await import('../storage/catalogue/backup-key.ts')
+const { FileStore } = await import('../storage/file/file.ts')
+const { S3Store } = await import('../storage/s3/s3.ts')
 const { s3Config } = await import('./s3-config.ts')
 const { BACKUP, HEADER, manifestOf, SHARD } = await import('./sample-record.ts')
 const { waited } = await import('./timed-syncs.ts')

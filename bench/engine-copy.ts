@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { DataFile } from '../mysql/data-directory.ts'
+import type { DataFile } from '../mysql/data/data-directory.ts'
 import { runOnce } from './child.ts'
 import { type Outcome, outcomeSchema } from './outcome.ts'
 

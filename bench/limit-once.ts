@@ -2,9 +2,9 @@
 // cores, is the limit of a copy. In a process of its own.
 import { closeSync, openSync, readSync } from 'node:fs'
 import { z } from 'zod'
-import { checksumsOf } from '../engine/checksums.ts'
-import { compressFrame, FRAME_SIZE, isZero } from '../engine/frame.ts'
-import { badPagesOf, type PageFormat, pageFormatOf } from '../engine/page-check.ts'
+import { checksumsOf } from '../engine/frames/checksums.ts'
+import { compressFrame, FRAME_SIZE, isZero } from '../engine/frames/frame.ts'
+import { badPagesOf, type PageFormat, pageFormatOf } from '../engine/pages/page-check.ts'
 import { answer, readJob } from './job.ts'
 import type { Limit } from './limit.ts'
 import { ownUsage } from './usage.ts'

@@ -29,6 +29,7 @@ export const MORE = [
   'backupDurableVsTarZstd',
   'restoreDurableVsTarZstd',
   'shareOfBareZstd',
+  'shareOfThreadsAtOnce',
   'smallFilesVsOneByOne',
   's3VsFiles',
   's3RequestsPerGB',
@@ -113,6 +114,7 @@ export function reportOf(measured: Measured): Report {
         ours,
         limitOf(measured, ({ single }) => single.compressSeconds),
       ),
+      shareOfThreadsAtOnce: ratio(ours, throughput('mixed', 'threads at once')),
       s3VsFiles: ratio(durable('s3', 'to versitygw'), durable('s3', 'to files')),
       s3RequestsPerGB: middle(
         select(measured, 's3', 'to versitygw').map(({ requests = 0, dataBytes }) => requests / (dataBytes / 1e9)),

@@ -1,6 +1,6 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { syncFileSystem } from '../mysql/system-calls.ts'
+import { syncFileSystem } from '../mysql/system/file-system-sync.ts'
 import type { Outcome } from './outcome.ts'
 import { awaitQuiet } from './quiet.ts'
 import { shuffled } from './statistics.ts'

@@ -1,5 +1,5 @@
-import type { CopyHeader, CopyRecord } from '../engine/copy-ledger.ts'
-import { FRAME_SIZE } from '../engine/frame.ts'
+import { FRAME_SIZE } from '../engine/frames/frame.ts'
+import type { CopyHeader, CopyRecord } from '../engine/ledger/copy-ledger.ts'
 import { parseAlias } from '../model/alias.ts'
 import { backupNameOf } from '../model/backup-name.ts'
 import type { Manifest } from '../model/manifest.ts'

@@ -1,7 +1,7 @@
 import { registerHooks } from 'node:module'
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
-const ORIGINAL = new URL(`../mysql/system-calls${EXTENSION}`, import.meta.url).href
+const ORIGINAL = new URL(`../mysql/system/file-system-sync${EXTENSION}`, import.meta.url).href
 const TIMED = new URL(`timed-syncs${EXTENSION}`, import.meta.url).href
 
 // Whoever is imported after this file waits for the disk through `timed-syncs.ts`: the copy engine has no other reason to tell how long

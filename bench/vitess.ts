@@ -2,7 +2,7 @@ import { appendFile, chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/p
 import { join } from 'node:path'
 import { TabletkeeperError } from '../model/errors.ts'
 import { parseShardName, partsOf } from '../model/shard-name.ts'
-import { readServerLayout, type ServerLayout } from '../mysql/my-cnf.ts'
+import { readServerLayout, type ServerLayout } from '../mysql/settings/my-cnf.ts'
 import { provideMysql } from '../sandbox/provide-mysql.ts'
 import { giveToUnprivileged } from '../sandbox/unprivileged.ts'
 import { startVitessCell } from '../sandbox/vitess-cell.ts'

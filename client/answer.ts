@@ -1,4 +1,5 @@
 import { ERROR_TYPES, TabletkeeperError } from '../model/errors.ts'
+import { CONTROL_QUEUE } from '../model/runs.ts'
 import type { RunHandle } from './run-handle.ts'
 import type { RunStatus } from './run-status.ts'
 
@@ -12,17 +13,19 @@ export async function answerWithin<Answer>(run: RunHandle<Answer>, milliseconds:
     return await run.result(late)
   } catch (error) {
     // It is left to its own timeout: nobody waits for it any more.
-    throw late.aborted ? silence(await run.status(), milliseconds) : error
+    throw late.aborted ? judgeLateness(await run.status(), milliseconds) : error
   }
 }
 
-function silence({ activity }: RunStatus, milliseconds: number): TabletkeeperError {
+/** Why an answer did not come in time: what its last attempt failed with, or who did not take it. */
+export function judgeLateness({ activity }: Pick<RunStatus, 'activity'>, milliseconds: number): TabletkeeperError {
   const within = `within ${Math.round(milliseconds / 1000)} s`
   if (activity?.lastFailure !== undefined) {
-    const { type, message } = activity.lastFailure
-    return new TabletkeeperError(ERROR_TYPES.find((known) => known === type) ?? 'NoAgent', message)
+    const { type, message, hint } = activity.lastFailure
+    const known = ERROR_TYPES.find((one) => one === type) ?? 'NoAgent'
+    return new TabletkeeperError(known, message, hint === undefined ? {} : { hint })
   }
-  if (activity !== undefined) {
+  if (activity !== undefined && activity.queue !== CONTROL_QUEUE) {
     return new TabletkeeperError(
       'NoAgent',
       `nobody answered on the queue ${activity.queue ?? 'of the tablet'} ${within}`,

@@ -1,4 +1,5 @@
 import type { BackupName } from '../model/backup-name.ts'
+import type { TemporalConfig } from '../model/config-temporal.ts'
 import { isError, TabletkeeperError } from '../model/errors.ts'
 import type { ShardName } from '../model/shard-name.ts'
 import { Tabletkeeper } from './tabletkeeper.ts'
@@ -7,8 +8,8 @@ import { Tabletkeeper } from './tabletkeeper.ts'
  * Makes sure that no open run writes or reads a backup that is about to be removed.
  * @throws TabletBusy naming the run; TemporalUnavailable, NoAgent when nobody can tell
  */
-export async function assertUnused(shard: ShardName, backup: BackupName): Promise<void> {
-  await using keeper = await Tabletkeeper.connect()
+export async function assertUnused(shard: ShardName, backup: BackupName, temporal: TemporalConfig): Promise<void> {
+  await using keeper = await Tabletkeeper.connect(temporal)
   for (const { workflowId, runId } of await keeper.runs()) {
     const run = keeper.handle(workflowId, runId)
     const subject = (await run.status()).subject

@@ -1,8 +1,9 @@
 import type { TabletConfig } from '../model/config.ts'
+import type { TemporalConfig } from '../model/config-temporal.ts'
 import type { GtidSet } from '../model/gtid-set.ts'
 import { parsePosition } from '../model/position.ts'
 import type { TabletReport } from '../model/report.ts'
-import type { BackupEntry } from '../storage/catalogue.ts'
+import { isRestorable, type ListedBackup } from '../storage/catalogue/catalogue.ts'
 
 /** What the primary of a shard has purged from its binary logs, and who it is. */
 export interface BinaryLogs {
@@ -14,11 +15,14 @@ export interface BinaryLogs {
  * Asks the agents of a shard what its primary has purged. Undefined when Temporal, control or all agents are silent: it is not worth
  * a failure, and not worth more than a few seconds.
  */
-export async function askBinaryLogs(tablets: readonly TabletConfig[]): Promise<BinaryLogs | undefined> {
+export async function askBinaryLogs(
+  tablets: readonly TabletConfig[],
+  temporal: TemporalConfig,
+): Promise<BinaryLogs | undefined> {
   if (tablets.length === 0) return undefined
   try {
     const { Tabletkeeper } = await import('./tabletkeeper.ts')
-    await using keeper = await Tabletkeeper.connect({ timeout: 2_000 })
+    await using keeper = await Tabletkeeper.connect({ ...temporal, timeout: 2_000 })
     // The first answer is enough: all of them ask the same primary.
     return await Promise.any(
       tablets.map(async ({ shard, alias }) => purgedOf(await keeper.inspect({ shard, tablet: alias }, { timeout: 2 }))),
@@ -28,9 +32,9 @@ export async function askBinaryLogs(tablets: readonly TabletConfig[]): Promise<B
   }
 }
 
-/** Whether a tablet restored from the backup finds all that it lacks in these binary logs; undefined when the backup is not complete. */
-export function canCatchUp(entry: BackupEntry, { purged }: BinaryLogs): boolean | undefined {
-  return entry.state === 'complete' ? parsePosition(entry.manifest.Position).contains(purged) : undefined
+/** Whether a tablet restored from the backup finds all that it lacks in these binary logs; undefined when nothing is restored from it. */
+export function canCatchUp(entry: ListedBackup, { purged }: BinaryLogs): boolean | undefined {
+  return isRestorable(entry) ? parsePosition(entry.manifest.Position).contains(purged) : undefined
 }
 
 function purgedOf({ primary, primaryPurged }: TabletReport): BinaryLogs {

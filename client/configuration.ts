@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { type Config, resolveConfig } from '../model/config.ts'
+import { type Config, resolveConfig, resolveTemporal } from '../model/config.ts'
 import { applyOverrides, type ConfigOverride } from '../model/config-overrides.ts'
 import { type ConfigSource, readConfigSource } from '../model/config-source.ts'
+import type { TemporalConfig } from '../model/config-temporal.ts'
 import { messageOf, TabletkeeperError } from '../model/errors.ts'
 
 export interface ConfigurationOptions {
@@ -26,11 +27,25 @@ export async function loadConfiguration(options: ConfigurationOptions = {}): Pro
  * @throws InvalidConfig
  */
 export async function readConfiguration({ path, overrides = [] }: ConfigurationOptions = {}): Promise<ConfigSource> {
-  const { name, text } = await readFirst(path)
-  return applyOverrides(readConfigSource(text, name), overrides)
+  const found = await readFirst(path)
+  if (found !== undefined) return applyOverrides(readConfigSource(found.text, found.name), overrides)
+  throw new TabletkeeperError('InvalidConfig', `there is no configuration: looked for ${DEFAULT_PATHS.join(' and ')}`, {
+    hint: 'Name it with --config or TABLETKEEPER_CONFIG. To try things out on this machine: tabletkeeper dev',
+  })
 }
 
-async function readFirst(path: string | undefined): Promise<{ readonly name: string; readonly text: string }> {
+/**
+ * What the configuration says of Temporal, for commands that need nothing else of it: where there is none, nothing is encrypted.
+ * @throws InvalidConfig when the one that is named is missing, or is wrong in this
+ */
+export async function loadTemporalConfig({ path }: Pick<ConfigurationOptions, 'path'>): Promise<TemporalConfig> {
+  const found = await readFirst(path)
+  return resolveTemporal(readConfigSource(found?.text ?? '', found?.name ?? 'tabletkeeper.yaml'))
+}
+
+async function readFirst(
+  path: string | undefined,
+): Promise<{ readonly name: string; readonly text: string } | undefined> {
   const named = path ?? (process.env['TABLETKEEPER_CONFIG'] || undefined)
   const from = path === undefined ? 'TABLETKEEPER_CONFIG' : '--config'
   if (named !== undefined) {
@@ -42,9 +57,7 @@ async function readFirst(path: string | undefined): Promise<{ readonly name: str
     const text = await readText(name)
     if (text !== undefined) return { name, text }
   }
-  throw new TabletkeeperError('InvalidConfig', `there is no configuration: looked for ${DEFAULT_PATHS.join(' and ')}`, {
-    hint: 'Name it with --config or TABLETKEEPER_CONFIG. To try things out on this machine: tabletkeeper dev',
-  })
+  return undefined
 }
 
 async function readText(path: string): Promise<string | undefined> {

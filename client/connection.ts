@@ -1,22 +1,17 @@
 import { Client, Connection, NamespaceNotFoundError } from '@temporalio/client'
-import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig'
 import { messageOf, TabletkeeperError } from '../model/errors.ts'
+import { payloadConversion } from '../workers/payload-conversion.ts'
+import { tlsProblem } from '../workers/temporal-handshake.ts'
+import { type TargetOptions, type TemporalTarget, temporalSettings } from '../workers/temporal-target.ts'
 
-/** Which Temporal server is meant, and who said so. */
-export interface TemporalTarget {
-  readonly address: string
-  /** Where the address comes from, for people: `TEMPORAL_ADDRESS`, a profile, or the default. */
-  readonly origin: string
-  readonly namespace: string
-}
+export type { TemporalTarget } from '../workers/temporal-target.ts'
 
-/** Overrides what the environment and Temporal's profiles say. */
-export interface ConnectOptions {
-  /** `host:port` */
-  readonly address?: string
-  readonly namespace?: string
+/** How to reach Temporal, beside what the environment and Temporal's profiles say, and how to read what passes through it. */
+export interface ConnectOptions extends TargetOptions {
   /** How long to wait for the server, in milliseconds; default 5000. */
   readonly timeout?: number
+  /** `temporal.encryptionKeyFiles` of the configuration; default: nothing is encrypted, and what is encrypted is refused. */
+  readonly encryptionKeyFiles?: readonly string[]
 }
 
 /** An open connection; whoever opened it closes it. */
@@ -32,7 +27,9 @@ export class TemporalUnavailable extends Error {
 
   constructor(target: TemporalTarget, cause: unknown) {
     super(`Temporal does not answer at ${target.address} (from ${target.origin})`, { cause })
-    this.hint = 'Start it (temporal server start-dev), or set TEMPORAL_ADDRESS or TEMPORAL_PROFILE to where it runs.'
+    // Not `temporal server start-dev`: an empty server in the place of the real one has agents take open runs for closed.
+    this.hint =
+      'No run is lost. Start Temporal where it ran, or set TEMPORAL_ADDRESS or TEMPORAL_PROFILE. A tablet is returned without it, on its host: sudo tabletkeeper agent return <alias>. To try things out: tabletkeeper dev'
   }
 }
 
@@ -41,27 +38,26 @@ const CONNECT_TIMEOUT = 5_000
 /**
  * Connects as Temporal's own tools do: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_…` and the
  * profiles of its configuration file.
- * @throws TemporalUnavailable when no server answers in time; InvalidConfig when the environment or the profile is wrong
+ * @throws TemporalUnavailable when no server answers in time; InvalidConfig when the environment, the profile or a key is wrong, or the
+ * two sides do not trust each other
  */
 export async function connectTemporal(options: ConnectOptions = {}): Promise<TemporalConnection> {
-  const { connectionOptions, target } = readTarget(options)
-  const connection = Connection.lazy({
-    ...connectionOptions,
-    address: target.address,
-    connectTimeout: options.timeout ?? CONNECT_TIMEOUT,
-  })
+  const { encryptionKeyFiles = [], timeout: connectTimeout = CONNECT_TIMEOUT } = options
+  const settings = temporalSettings(options)
+  const { target } = settings
+  const { dataConverter } = await payloadConversion({ encryptionKeyFiles })
   try {
-    await connection.ensureConnected()
+    const connection = Connection.lazy({ ...settings.connection, connectTimeout })
+    try {
+      await connection.ensureConnected()
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+    return { client: new Client({ connection, namespace: target.namespace, dataConverter }), target }
   } catch (error) {
-    await connection.close()
-    throw explainTemporal(error, target)
+    throw (await tlsProblem(settings)) ?? explainTemporal(error, target)
   }
-  return { client: new Client({ connection, namespace: target.namespace }), target }
-}
-
-/** What the environment and the profile say, without connecting. */
-export function temporalTarget(options: ConnectOptions = {}): TemporalTarget {
-  return readTarget(options).target
 }
 
 /** The error to show for one that the Temporal client threw: about the server, its namespace or our credentials. */
@@ -114,29 +110,4 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error && 'details' in cause && typeof cause.details === 'string'
     ? cause.details
     : messageOf(cause)
-}
-
-function readTarget(options: ConnectOptions) {
-  try {
-    const profile = loadClientConfigProfile()
-    const { connectionOptions, namespace } = toClientOptions(profile)
-    const target: TemporalTarget = {
-      address: options.address ?? profile.address ?? 'localhost:7233',
-      origin: originOf(options, profile.address),
-      namespace: options.namespace ?? namespace ?? 'default',
-    }
-    return { connectionOptions, target }
-  } catch (cause) {
-    throw new TabletkeeperError('InvalidConfig', `the settings for Temporal cannot be read: ${messageOf(cause)}`, {
-      cause,
-      hint: 'Look at TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE and the TEMPORAL_TLS_… variables.',
-    })
-  }
-}
-
-function originOf(options: ConnectOptions, profileAddress: string | undefined): string {
-  if (options.address !== undefined) return 'the caller'
-  if (process.env['TEMPORAL_ADDRESS'] !== undefined) return 'TEMPORAL_ADDRESS'
-  if (profileAddress !== undefined) return `the Temporal profile ${process.env['TEMPORAL_PROFILE'] ?? 'default'}`
-  return 'the default'
 }

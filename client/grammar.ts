@@ -3,6 +3,7 @@ import { parseDuration } from '../model/units.ts'
 import { VERSION } from '../model/version.ts'
 import type { AbandonOptions } from './commands/abandon.ts'
 import type { AgentOptions } from './commands/agent.ts'
+import type { AgentReturnOptions } from './commands/agent-return.ts'
 import type { BackupOptions } from './commands/backup.ts'
 import type { BootstrapOptions } from './commands/bootstrap.ts'
 import type { CancelOptions } from './commands/cancel.ts'
@@ -49,6 +50,9 @@ function defineBackups(program: Command, act: Act): void {
   json(detach(program.command('backup').alias('Backup').argument('<alias|keyspace/shard>')))
     .description('back up one tablet; of a shard, the replica with the least lag')
     .addOption(concurrency())
+    .option('--allow-primary', 'stop it though it takes writes, if no other tablet of its shard can be backed up')
+    .option('--force-memory-tables', 'though a restart empties its MEMORY tables')
+    .option('--force-min-serving', 'though fewer than backup.minServing others would serve')
     .addOption(agentTimeout())
     .action((target: string, options: BackupOptions, command: Command) =>
       act(command.optsWithGlobals(), async (context) =>
@@ -163,6 +167,7 @@ function defineSchedules(program: Command, act: Act): void {
     .option('--timezone <name>', 'of --cron; default: UTC')
     .option('--catch-up <duration>', 'how late a start that an outage prevented is made up for; default: 1h')
     .addOption(concurrency())
+    .option('--allow-primary', 'as for backup')
     .action((alias: string, options: CreateOptions, command: Command) =>
       act(command.optsWithGlobals(), async (context) =>
         (await import('./commands/schedule.ts')).create(context, alias, options),
@@ -214,9 +219,10 @@ function defineProcesses(program: Command, act: Act): void {
     )
   json(agent.command('return').argument('<alias>'))
     .description('put a tablet of this host back into service; needs neither Temporal nor a running agent')
-    .action((alias: string, _options: unknown, command: Command) =>
+    .option('--force-foreign-lease', 'the tablet moved here with its volume while a run held it')
+    .action((alias: string, options: AgentReturnOptions, command: Command) =>
       act(command.optsWithGlobals(), async (context) =>
-        (await import('./commands/agent-return.ts')).agentReturn(context, alias),
+        (await import('./commands/agent-return.ts')).agentReturn(context, alias, options),
       ),
     )
   program

@@ -1,8 +1,10 @@
 import type { BackupName } from '../model/backup-name.ts'
 import { isError, TabletkeeperError } from '../model/errors.ts'
+import type { GtidSet } from '../model/gtid-set.ts'
+import type { RestoreInput } from '../model/runs.ts'
 import type { ShardName } from '../model/shard-name.ts'
-import { type CompleteBackup, listBackups, readBackup } from '../storage/catalogue.ts'
-import { findBackup } from '../storage/find-backup.ts'
+import type { CompleteBackup } from '../storage/catalogue/catalogue.ts'
+import { findBackup } from '../storage/catalogue/find-backup.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 
 export interface WantedBackup {
@@ -10,23 +12,44 @@ export interface WantedBackup {
   readonly before: Date | undefined
 }
 
+/** What is known of where it is restored to. */
+export interface RestoreTarget {
+  /** Of its mysqld, as MANIFESTs hold it; null where nobody can tell. */
+  readonly serverVersion: string | null
+  /** What the shard's primary has executed. */
+  readonly executed?: GtidSet | undefined
+}
+
 /** The backup that a restore would use, or why it cannot be told from here. */
 export type Lookup = CompleteBackup | { readonly untold: string }
 
 /**
- * Looks up what a restore would use. The version of the target decides too, where it is known.
- * @throws NotFound, CorruptBackup, IncompatibleVersion when there is no such backup
+ * Looks up what a restore would use. The version of the target and the primary decide too, where they are known.
+ * @throws NotFound, CorruptBackup, Refused, IncompatibleVersion when there is no such backup
  */
 export async function lookUp(
   store: ObjectStore,
   shard: ShardName,
   wanted: WantedBackup,
-  version: string | null,
+  { serverVersion, executed }: RestoreTarget,
 ): Promise<CompleteBackup> {
-  if (version === null) return await lookUpAnyVersion(store, shard, wanted)
-  const found = await findBackup(store, shard, { ...wanted, serverVersion: version })
+  const found = await findBackup(store, shard, { ...wanted, serverVersion: serverVersion ?? undefined, executed })
   if ('none' in found) throw noBackup(shard)
   return found.found
+}
+
+/**
+ * What the run is asked for. What its plan has shown is what is restored, whatever was added to storage meanwhile; but where nobody here can
+ * tell which version the tablet's mysqld has, its agent chooses: it would refuse a backup that was chosen without.
+ */
+export function inputFor(
+  { backup, before }: WantedBackup,
+  lookup: Lookup,
+  { serverVersion }: RestoreTarget,
+): Pick<RestoreInput, 'backup' | 'before'> {
+  if (backup !== undefined) return { backup }
+  if (serverVersion !== null && !('untold' in lookup)) return { backup: lookup.name }
+  return before === undefined ? {} : { before: before.toISOString() }
 }
 
 /**
@@ -37,39 +60,16 @@ export async function lookUpIfReachable(
   store: ObjectStore,
   shard: ShardName,
   wanted: WantedBackup,
-  version: string | null,
+  target: RestoreTarget,
 ): Promise<Lookup> {
   try {
-    return await lookUp(store, shard, wanted, version)
+    return await lookUp(store, shard, wanted, target)
   } catch (error) {
     if (!isError(error)) throw error
     if (['InvalidConfig', 'StorageUnavailable', 'StorageDenied'].includes(error.type)) return { untold: error.message }
     const hint = `Nothing was changed. ${error.hint ?? ''}`.trimEnd()
     throw new TabletkeeperError(error.type, error.message, { hint, cause: error })
   }
-}
-
-async function lookUpAnyVersion(
-  store: ObjectStore,
-  shard: ShardName,
-  { backup, before }: WantedBackup,
-): Promise<CompleteBackup> {
-  if (before === undefined) {
-    const entry = await readBackup(store, shard, backup ?? 'latest')
-    if (entry.state === 'complete') return entry
-    const why = entry.state === 'corrupt' ? entry.reason : 'it has no MANIFEST, so it is not complete'
-    throw new TabletkeeperError(
-      'CorruptBackup',
-      `the backup ${entry.name} of ${shard} cannot be restored from: ${why}`,
-      { hint: `See: tabletkeeper list ${shard}` },
-    )
-  }
-  const { entries } = await listBackups(store, shard)
-  const latest = entries.filter((entry) => entry.state === 'complete').findLast((entry) => entry.time < before)
-  if (latest !== undefined) return latest
-  throw new TabletkeeperError('NotFound', `no complete backup of ${shard} was taken before ${before.toISOString()}`, {
-    hint: `See: tabletkeeper list ${shard}`,
-  })
 }
 
 function noBackup(shard: ShardName): TabletkeeperError {

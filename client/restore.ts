@@ -4,9 +4,10 @@
 import { findTablet, loadConfiguration, parseAlias, RunFailed, STEP_TITLES, Tabletkeeper } from './tabletkeeper.ts'
 
 const alias = parseAlias(process.argv[2] ?? '')
-const { shard } = findTablet(await loadConfiguration(), alias)
+const config = await loadConfiguration()
+const { shard } = findTablet(config, alias)
 
-await using keeper = await Tabletkeeper.connect()
+await using keeper = await Tabletkeeper.connect(config.temporal)
 const run = await keeper.restore({ shard, tablet: alias })
 console.log(`started ${run.workflowId}`)
 try {

@@ -1,8 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
 import { type Client, isGrpcDeadlineError, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client'
 import { TabletkeeperError } from '../model/errors.ts'
+import { refusalAmong } from '../model/refused-payload.ts'
 import type { RunProgress } from '../model/runs.ts'
 import { explainTemporal, isTemporalOutage, type TemporalTarget } from './connection.ts'
+import { PayloadReader } from './payload-reader.ts'
 import { RunFailed } from './run-failure.ts'
 import { type RunStatus, readRunStatus } from './run-status.ts'
 
@@ -41,14 +43,15 @@ export class RunHandle<Result> {
 
   /**
    * Waits for the end, however long that takes, or until `signal` is aborted: then it rejects, and the run goes on.
-   * @throws RunFailed when the run did not succeed; NotFound when there is no such run; TemporalUnavailable
+   * @throws RunFailed when the run did not succeed; NotFound when there is no such run; TemporalUnavailable; InvalidConfig or Refused when
+   * its content is not encrypted with a key that this client has
    */
   async result(signal?: AbortSignal): Promise<Result> {
     return this.#call(async () => {
       try {
         // Aborting the call itself lets a process end at once: else it stays until the server answers the long poll.
         const wait = () => this.#handle.result()
-        return await (signal === undefined ? wait() : this.#client.connection.withAbortSignal(signal, wait))
+        return taken(await (signal === undefined ? wait() : this.#client.connection.withAbortSignal(signal, wait)))
       } catch (error) {
         throw RunFailed.from(this, error) ?? error
       }
@@ -62,7 +65,7 @@ export class RunHandle<Result> {
   async progress(): Promise<RunProgress> {
     return this.#call(async () => {
       try {
-        return await this.#soon(() => this.#handle.query<RunProgress>('progress'))
+        return taken(await this.#soon(() => this.#handle.query<RunProgress>('progress')))
       } catch (error) {
         if (!isGrpcDeadlineError(error)) throw error
         throw new TabletkeeperError('NoAgent', 'no tabletkeeper control answers for this run', {
@@ -81,7 +84,7 @@ export class RunHandle<Result> {
     return this.#call(async () => {
       const description = await this.#soon(() => this.#handle.describe())
       this.#runId ??= description.runId
-      return readRunStatus(description, new Date())
+      return await readRunStatus(description, new Date(), new PayloadReader(this.#client))
     })
   }
 
@@ -166,6 +169,13 @@ export class RunHandle<Result> {
       throw explainTemporal(error, this.#target)
     }
   }
+}
+
+/** What a run answered, unless its content was refused. */
+function taken<Answer>(answer: Answer): Answer {
+  const refusal = refusalAmong([answer], 'what Temporal holds of this run')
+  if (refusal !== undefined) throw refusal
+  return answer
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown }

@@ -1,8 +1,9 @@
-import { defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client'
-import { parseAlias, type TabletAlias } from '../model/alias.ts'
+import type { WorkflowExecutionDescription } from '@temporalio/client'
+import { parseAlias } from '../model/alias.ts'
 import { parseProgress } from '../model/progress-report.ts'
-import type { Progress } from '../model/runs.ts'
-import { parseShardName, type ShardName } from '../model/shard-name.ts'
+import { type Progress, type RunSubject, SUBJECT_MEMO } from '../model/runs.ts'
+import { parseShardName } from '../model/shard-name.ts'
+import type { PayloadReader } from './payload-reader.ts'
 
 /** Where a run stands, as Temporal itself knows it: no worker needs to answer for this. */
 export interface RunStatus {
@@ -22,11 +23,6 @@ export interface RunStatus {
 
 export type RunState = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed out' | 'other'
 
-export interface RunSubject {
-  readonly shard: ShardName
-  readonly tablet: TabletAlias
-}
-
 /** The step under way, and what it waits for. */
 export interface PendingActivity {
   /** Names it among the activities of its run. */
@@ -40,7 +36,9 @@ export interface PendingActivity {
   readonly attempt: number
   readonly nextAttemptAt: Date | undefined
   /** Why the attempt before failed; `type` is one of the taxonomy as a rule. */
-  readonly lastFailure: { readonly type: string | undefined; readonly message: string } | undefined
+  readonly lastFailure:
+    | { readonly type: string | undefined; readonly message: string; readonly hint?: string | undefined }
+    | undefined
   readonly lastWorker: string | undefined
   /** Counters of a step that copies. */
   readonly progress: Progress | undefined
@@ -48,12 +46,14 @@ export interface PendingActivity {
   readonly waitingFor: string | undefined
 }
 
-/** The memo that the client gives to every run, so that lists can name the tablet without asking the workflow. */
-export const SUBJECT_MEMO = 'tabletkeeper'
-
 /** Reads what Temporal says about a run. */
-export function readRunStatus(description: WorkflowExecutionDescription, now: Date): RunStatus {
+export async function readRunStatus(
+  description: WorkflowExecutionDescription,
+  now: Date,
+  payloads: PayloadReader,
+): Promise<RunStatus> {
   const { raw } = description
+  const activities = (raw.pendingActivities ?? []).map((activity) => readActivity(activity, now, payloads))
   const pendingTask = raw.pendingWorkflowTask
   return {
     workflowId: description.workflowId,
@@ -63,7 +63,7 @@ export function readRunStatus(description: WorkflowExecutionDescription, now: Da
     startedAt: description.startTime,
     closedAt: description.closeTime,
     subject: readSubject(description.memo?.[SUBJECT_MEMO]),
-    activity: latest((raw.pendingActivities ?? []).map((activity) => readActivity(activity, now))),
+    activity: latest(await Promise.all(activities)),
     controlAwaitedSince: pendingTask
       ? dateOf(pendingTask.originalScheduledTime ?? pendingTask.scheduledTime)
       : undefined,
@@ -96,9 +96,9 @@ const STATES: ReadonlyMap<string, RunState> = new Map([
 const SCHEDULED = 1
 const PAUSED = 4
 
-function readActivity(raw: RawActivity, now: Date): PendingActivity {
+async function readActivity(raw: RawActivity, now: Date, payloads: PayloadReader): Promise<PendingActivity> {
   const nextAttemptAt = dateOf(raw.nextAttemptScheduleTime)
-  const heartbeat = readHeartbeat(raw)
+  const heartbeat = await payloads.valueOf(raw.heartbeatDetails?.payloads?.[0])
   return {
     id: raw.activityId ?? '',
     step: raw.activityType?.name ?? 'unknown',
@@ -108,7 +108,11 @@ function readActivity(raw: RawActivity, now: Date): PendingActivity {
     attempt: raw.attempt ?? 1,
     nextAttemptAt,
     lastFailure: raw.lastFailure
-      ? { type: raw.lastFailure.applicationFailureInfo?.type || undefined, message: raw.lastFailure.message ?? '' }
+      ? {
+          type: raw.lastFailure.applicationFailureInfo?.type || undefined,
+          message: await payloads.messageOf(raw.lastFailure),
+          hint: hintOf(await payloads.valueOf(raw.lastFailure.applicationFailureInfo?.details?.payloads?.[0])),
+        }
       : undefined,
     lastWorker: raw.lastWorkerIdentity || undefined,
     progress: parseProgress(heartbeat),
@@ -122,15 +126,10 @@ function stateOf(state: number, nextAttemptAt: Date | undefined, now: Date): Pen
   return nextAttemptAt !== undefined && nextAttemptAt > now ? 'waiting to try again' : 'waiting for a worker'
 }
 
-function readHeartbeat(raw: RawActivity): unknown {
-  const payload = raw.heartbeatDetails?.payloads?.[0]
-  if (!payload) return undefined
-  try {
-    return defaultPayloadConverter.fromPayload(payload)
-  } catch {
-    // Encrypted by a codec that this client does not have: progress is not worth a failure.
-    return undefined
-  }
+/** Of a foreseen failure of a step. */
+function hintOf(details: unknown): string | undefined {
+  if (typeof details !== 'object' || details === null || !('hint' in details)) return undefined
+  return typeof details.hint === 'string' ? details.hint : undefined
 }
 
 function waitingForOf(value: unknown): string | undefined {

@@ -1,12 +1,14 @@
 import type { ScheduleDescription } from '@temporalio/client'
 import { TabletkeeperError } from '../model/errors.ts'
-import { type RunSubject, readSubject, SUBJECT_MEMO } from './run-status.ts'
+import { refusalAmong } from '../model/refused-payload.ts'
+import { type RunSubject, SUBJECT_MEMO } from '../model/runs.ts'
+import { readSubject } from './run-status.ts'
 
 /** When a schedule acts, in the words in which it was asked for: Temporal gives them back compiled. */
 export interface ScheduleWords {
   /** Five fields, as in cron: minute hour day month weekday. */
   readonly cron?: string | undefined
-  /** A duration: `24h`. Counted from 1970-01-01, as Temporal does. */
+  /** A duration: `24h`. Counted from 1970-01-01 UTC, as Temporal does: all schedules of 24h start at midnight UTC. */
   readonly every?: string | undefined
   /** Each start is late by a random time up to this. */
   readonly jitter?: string | undefined
@@ -18,6 +20,7 @@ export interface ScheduleWords {
 
 /** What a schedule did and will do. */
 export interface ScheduleReport extends RunSubject, ScheduleWords {
+  readonly createdAt: Date
   readonly paused: boolean
   /** Why it is paused or was resumed; empty when nobody said. */
   readonly note: string
@@ -25,7 +28,7 @@ export interface ScheduleReport extends RunSubject, ScheduleWords {
   /** Oldest first. */
   readonly lastRuns: readonly { readonly workflowId: string; readonly startedAt: Date }[]
   readonly runningNow: readonly string[]
-  /** How often backups say that they are made; a duration, see `BackupInput.interval`. */
+  /** How often backups say that they are made, jitter included; a duration, see `BackupInput.interval`. */
   readonly interval: string | undefined
   /** Runs left out because the one before still ran. */
   readonly skipped: number
@@ -38,17 +41,18 @@ export const WORDS_MEMO = 'tabletkeeperSchedule'
 
 /**
  * Reads what Temporal says about a schedule.
- * @throws NotFound when it is none of ours
+ * @throws NotFound when it is none of ours; what `scheduleSubject` throws
  */
 export function readSchedule(description: ScheduleDescription): ScheduleReport {
   const { memo, state, info, action, scheduleId } = description
-  const subject = readSubject(memo?.[SUBJECT_MEMO])
+  const subject = scheduleSubject(memo, scheduleId)
   if (subject === undefined) {
     throw new TabletkeeperError('NotFound', `the schedule ${scheduleId} was not made by tabletkeeper`)
   }
   return {
     ...subject,
     ...readWords(memo?.[WORDS_MEMO]),
+    createdAt: info.createdAt,
     paused: state.paused,
     note: state.note ?? '',
     nextRuns: state.paused ? [] : info.nextActionTimes,
@@ -61,6 +65,16 @@ export function readSchedule(description: ScheduleDescription): ScheduleReport {
     skipped: info.numActionsSkippedOverlap,
     missed: info.numActionsMissedCatchupWindow,
   }
+}
+
+/**
+ * Which tablet a schedule is about; undefined when it is none of ours.
+ * @throws InvalidConfig or Refused when its content is not encrypted with a key that this client has
+ */
+export function scheduleSubject(memo: ScheduleDescription['memo'], scheduleId: string): RunSubject | undefined {
+  const refusal = refusalAmong([memo?.[SUBJECT_MEMO]], `the schedule ${scheduleId}`)
+  if (refusal !== undefined) throw refusal
+  return readSubject(memo?.[SUBJECT_MEMO])
 }
 
 function readWords(memo: unknown): ScheduleWords {

@@ -8,23 +8,34 @@ import {
   ScheduleOverlapPolicy,
   type ScheduleSpec,
 } from '@temporalio/client'
-import { TabletkeeperError } from '../model/errors.ts'
-import type { BackupInput } from '../model/runs.ts'
+import { isError, TabletkeeperError } from '../model/errors.ts'
+import { type BackupInput, type RunSubject, SUBJECT_MEMO } from '../model/runs.ts'
 import { type Milliseconds, parseDuration } from '../model/units.ts'
+import { forAll } from '../storage/for-all.ts'
+import { describeStart, runIdPrefix } from '../workers/run-start.ts'
+import type { SearchAttributeName } from '../workers/search-attributes.ts'
 import { explainTemporal, type TemporalTarget } from './connection.ts'
-import { describeStart, runIdPrefix } from './run-start.ts'
-import { type RunSubject, readSubject, SUBJECT_MEMO } from './run-status.ts'
-import { readSchedule, type ScheduleReport, type ScheduleWords, WORDS_MEMO } from './schedule-report.ts'
-import type { SearchAttributeName } from './search-attributes.ts'
+import {
+  readSchedule,
+  type ScheduleReport,
+  type ScheduleWords,
+  scheduleSubject,
+  WORDS_MEMO,
+} from './schedule-report.ts'
 
 /** A periodic backup of one tablet: `cron` or `every`, not both. */
 export interface NewSchedule extends RunSubject, ScheduleWords {
   /** Files copied at once; default: the agent's configuration. */
   readonly concurrency?: number
+  /** As for a backup; default: the agent's configuration. */
+  readonly allowPrimary?: boolean
 }
 
 /** How late a missed backup is still made up for, after an outage of Temporal. */
 const CATCH_UP = '1h'
+
+/** Schedules that are asked for at once, where all of them are listed. */
+const DESCRIBED_AT_ONCE = 16
 
 /**
  * Periodic backups by Temporal Schedules, one per tablet. A backup is skipped while the one before it still runs. A run that fails
@@ -46,7 +57,7 @@ export class Schedules {
    * @throws InvalidInput for a bad cron expression or duration; Refused when the tablet has a schedule; TemporalUnavailable
    */
   async create(schedule: NewSchedule): Promise<ScheduleReport> {
-    const { shard, tablet, concurrency, cron, every, timezone } = schedule
+    const { shard, tablet, concurrency, allowPrimary, cron, every, timezone } = schedule
     if ((cron === undefined) === (every === undefined)) {
       throw new TabletkeeperError('InvalidInput', 'a schedule needs a cron expression or an interval, and not both')
     }
@@ -61,7 +72,8 @@ export class Schedules {
       shard,
       tablet,
       ...(concurrency === undefined ? {} : { concurrency }),
-      ...(every === undefined ? {} : { interval: every }),
+      ...(allowPrimary === undefined ? {} : { allowPrimary }),
+      ...(every === undefined ? {} : { interval: longestInterval(every, schedule.jitter) }),
     }
     const id = scheduleIdOf(schedule)
     const options: ScheduleOptions = {
@@ -89,22 +101,22 @@ export class Schedules {
   }
 
   /**
-   * All schedules, by tablet; of one shard when it is given. Temporal's lists may lag a second behind.
+   * All schedules, by tablet; of one shard when it is given. Temporal's lists may lag a second behind: one that was just created may be
+   * missing, one that was deleted is not in it.
    * @throws TemporalUnavailable
    */
   async list(shard?: string): Promise<ScheduleReport[]> {
     const subjects: RunSubject[] = []
     await this.#call(undefined, async () => {
-      for await (const { memo, action } of this.#client.schedule.list()) {
-        const subject = readSubject(memo?.[SUBJECT_MEMO])
-        if (subject === undefined || action?.workflowType !== 'backup') continue
+      for await (const { memo, action, scheduleId } of this.#client.schedule.list()) {
+        const subject = action?.workflowType === 'backup' ? scheduleSubject(memo, scheduleId) : undefined
+        if (subject === undefined) continue
         if (shard === undefined || subject.shard === shard) subjects.push(subject)
       }
     })
     subjects.sort((a, b) => (scheduleIdOf(a) < scheduleIdOf(b) ? -1 : 1))
-    const reports: ScheduleReport[] = []
-    for (const subject of subjects) reports.push(await this.describe(subject))
-    return reports
+    const described = await forAll(subjects, DESCRIBED_AT_ONCE, (subject) => this.#describeListed(subject))
+    return described.filter((report) => report !== undefined)
   }
 
   /** @throws NotFound when the tablet has no schedule; TemporalUnavailable */
@@ -150,6 +162,16 @@ export class Schedules {
     await this.#with(subject, (handle) => handle.delete())
   }
 
+  /** Undefined for one that was deleted meanwhile, or so lately that the list has it still. */
+  async #describeListed(subject: RunSubject): Promise<ScheduleReport | undefined> {
+    try {
+      return await this.describe(subject)
+    } catch (error) {
+      if (isError(error, 'NotFound')) return undefined
+      throw error
+    }
+  }
+
   /** Lets the backups of a cron schedule know their longest interval, which only the server can compute. */
   async #tellInterval(handle: ScheduleHandle, input: BackupInput): Promise<void> {
     const interval = longestGap(await handle.describe())
@@ -192,6 +214,11 @@ function positive(duration: string): Milliseconds {
   if (parsed < 1000)
     throw new TabletkeeperError('InvalidInput', `a schedule counts in whole seconds: ${duration} is too short`)
   return parsed
+}
+
+/** From a backup that starts at once to the next one, late by all of the jitter. */
+function longestInterval(every: string, jitter: string | undefined): string {
+  return jitter === undefined ? every : `${(parseDuration(every) + parseDuration(jitter)) / 1000}s`
 }
 
 function longestGap({ info }: ScheduleDescription): number | undefined {

@@ -15,10 +15,24 @@ import {
   type RestoreInput,
   type RestoreResult,
   type RunKind,
+  type RunSubject,
   type WorkflowKind,
 } from '../model/runs.ts'
+import { parseTime } from '../model/time.ts'
 import type { VerifyInput, VerifyResult } from '../model/verification.ts'
+import type { AgentRights } from '../storage/agent-rights.ts'
 import type { Capabilities } from '../storage/capabilities.ts'
+import type { Repository } from '../storage/object-store.ts'
+import { type Poller, readPollers } from '../workers/pollers.ts'
+import {
+  describeStart,
+  describeVerification,
+  type RunInputs,
+  type RunStart,
+  runIdOf,
+  verificationIdOf,
+} from '../workers/run-start.ts'
+import { registeredAttributes, type SearchAttributeName } from '../workers/search-attributes.ts'
 import { answerWithin } from './answer.ts'
 import {
   type ConnectOptions,
@@ -27,19 +41,8 @@ import {
   type TemporalConnection,
   type TemporalTarget,
 } from './connection.ts'
-import { type Poller, readPollers } from './pollers.ts'
 import { RunHandle } from './run-handle.ts'
-import {
-  describeStart,
-  describeVerification,
-  type RunInputs,
-  type RunStart,
-  runIdOf,
-  verificationIdOf,
-} from './run-start.ts'
-import type { RunSubject } from './run-status.ts'
 import { Schedules } from './schedules.ts'
-import { registeredAttributes, type SearchAttributeName } from './search-attributes.ts'
 
 export { parseAlias, type TabletAlias } from '../model/alias.ts'
 export { type BackupName, parseBackupName } from '../model/backup-name.ts'
@@ -55,6 +58,7 @@ export type {
   RestoreResult,
   RunKind,
   RunProgress,
+  RunSubject,
   StepName,
   Warning,
   WorkflowKind,
@@ -62,12 +66,14 @@ export type {
 export { STEP_TITLES } from '../model/runs.ts'
 export { parseShardName, type ShardName } from '../model/shard-name.ts'
 export type { DamagedObject, DamagedPage, Verification, VerifyInput, VerifyResult } from '../model/verification.ts'
+export type { AgentRights } from '../storage/agent-rights.ts'
 export type { Capabilities } from '../storage/capabilities.ts'
+export type { Repository } from '../storage/object-store.ts'
 export { loadConfiguration } from './configuration.ts'
 export { type ConnectOptions, TemporalUnavailable } from './connection.ts'
 export { RunFailed } from './run-failure.ts'
 export { RunHandle, type RunView } from './run-handle.ts'
-export type { PendingActivity, RunState, RunStatus, RunSubject } from './run-status.ts'
+export type { PendingActivity, RunState, RunStatus } from './run-status.ts'
 export type { ScheduleReport, ScheduleWords } from './schedule-report.ts'
 export { type NewSchedule, Schedules } from './schedules.ts'
 
@@ -93,6 +99,8 @@ export interface OpenRun {
 export interface StorageReport {
   /** Which storage was proven to work: `file:/mnt/backups`. */
   readonly description: string
+  /** What stands there, as control sees it; left out by an older control. */
+  readonly repository?: Repository
   /** What control has seen there with its credentials; left out where the store does not tell. */
   readonly capabilities?: Capabilities
 }
@@ -138,12 +146,13 @@ export class Tabletkeeper implements AsyncDisposable {
 
   /**
    * Starts a restore: the tablet's data are replaced, if its host allows it (`agent.replaceData`).
-   * @throws InvalidInput when both a name and a time are given; TabletBusy; TemporalUnavailable
+   * @throws InvalidInput when both a name and a time are given, or a time without its zone; TabletBusy; TemporalUnavailable
    */
   async restore(input: RestoreInput): Promise<RunHandle<RestoreResult>> {
     if (input.backup !== undefined && input.before !== undefined) {
       throw new TabletkeeperError('InvalidInput', 'a restore takes the name of a backup or a time, not both')
     }
+    if (input.before !== undefined) parseTime(input.before)
     return this.#start('restore', input)
   }
 
@@ -205,6 +214,16 @@ export class Tabletkeeper implements AsyncDisposable {
    */
   async checkStorage(): Promise<StorageReport> {
     return this.#ask('checkStorage', `check/storage/${randomUUID()}`, {}, 20)
+  }
+
+  /**
+   * Has a tablet's agent create and read below its shard in storage, and tell what more it may do there.
+   * @returns null where nobody can tell: on file systems, in modules, in a repository without backups
+   * @throws RunFailed with `StorageDenied` when it lacks what it needs; NoAgent when nobody answers
+   */
+  async checkAgentRights({ shard, tablet }: RunSubject): Promise<AgentRights | null> {
+    const id = `check/rights/${shard}/${tablet}/${randomUUID()}`
+    return this.#ask('checkAgentRights', id, { shard, tablet, agentTimeout: '10s' }, 20)
   }
 
   /**

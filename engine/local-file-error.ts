@@ -1,11 +1,11 @@
 import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
-import { isCode } from '../mysql/system-error.ts'
+import { isDiskFull } from '../mysql/system/system-error.ts'
 
 /** An error of the tablet's own disk, as opposed to one of the storage. */
 export function localFileError(error: unknown, doing: string, path: string): TabletkeeperError {
   if (isError(error)) return error
   const message = `cannot ${doing} ${path} on the tablet's host: ${messageOf(error)}`
-  if (isCode(error, 'ENOSPC', 'EDQUOT')) {
+  if (isDiskFull(error)) {
     return new TabletkeeperError('StorageFull', message, {
       cause: error,
       hint: "Free space on the tablet's own disk; the backup storage is not full.",

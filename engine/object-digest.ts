@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { combineCrc32 } from './crc32-combine.ts'
-import { type FrameSizes, formatSeekTable } from './seek-table.ts'
+import { combineCrc32 } from '../model/crc32-combine.ts'
+import { type FrameSizes, formatSeekTable } from './frames/seek-table.ts'
 
 /** One stored frame, as its checksums describe it. */
 export interface FrameDigest extends FrameSizes {

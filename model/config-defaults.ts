@@ -1,12 +1,15 @@
 /** Values of keys that a configuration does not say, as it would say them. */
 export const DEFAULTS = {
+  temporal: { encryptionKeyFiles: [] },
   backup: {
     concurrency: 'cores',
     snapshot: 'auto',
     level: 1,
+    maxRate: 'none',
     drainTimeout: '30s',
     maxLag: '10s',
     catchUpTimeout: '1h',
+    allowPrimary: false,
     minServing: 1,
   },
   restore: { concurrency: 'cores' },

@@ -70,11 +70,15 @@ export const switchLeaf = leaf('a switch; write true or false', (value) =>
 /** A size of memory or of an object, between two others. */
 export function size(wanted: string, least: Bytes, most: Bytes) {
   return leaf(wanted, (value) => {
-    try {
-      const bytes = typeof value === 'string' ? parseSize(value) : undefined
-      return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined
-    } catch {
-      return undefined
-    }
+    const bytes = readSize(value)
+    return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined
   })
+}
+
+export function readSize(value: unknown): Bytes | undefined {
+  try {
+    return typeof value === 'string' ? parseSize(value) : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -29,5 +29,6 @@ export function explainConfig(source: ConfigSource): ConfigSetting[] {
 }
 
 function scalar(value: unknown): string | number | boolean | null {
+  if (Array.isArray(value) && value.length > 0) return value.join(', ')
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null
 }

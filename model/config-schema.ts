@@ -1,7 +1,20 @@
 import { z } from 'zod'
-import { absolutePath, choice, duration, integer, isInteger, leaf, section, switchLeaf, text } from './config-leaves.ts'
+import {
+  absolutePath,
+  choice,
+  duration,
+  integer,
+  isInteger,
+  leaf,
+  readSize,
+  section,
+  switchLeaf,
+  text,
+} from './config-leaves.ts'
 import { storageSchema } from './config-storage.ts'
+import { temporalSchema } from './config-temporal.ts'
 import { isTree } from './config-tree.ts'
+import { parseSize } from './units.ts'
 
 const passwordFile = text(
   'the absolute path of a file that holds the password; write /etc/tabletkeeper/repl',
@@ -14,6 +27,16 @@ const user = text('the name of a MySQL account, of at most 32 characters; write 
 const concurrency = leaf('a number of files at once; write cores, or 1 to 64', (value) =>
   value === 'cores' || isInteger(value, 1, 64) ? value : undefined,
 )
+
+/** At less, a frame takes so long that its copy seems to hang; more than the other no host can read. */
+const LEAST_RATE = parseSize('1MiB')
+const MOST_RATE = parseSize('1TiB')
+
+const maxRate = leaf('a rate of 1MiB/s or more; write 200MiB/s, or none', (value) => {
+  if (value === 'none') return value
+  const rate = typeof value === 'string' && value.endsWith('/s') ? readSize(value.slice(0, -2)) : undefined
+  return rate !== undefined && rate >= LEAST_RATE && rate <= MOST_RATE ? rate : undefined
+})
 
 const mysqlService = leaf(
   'how mysqld is started; write mysql.service (a systemd unit) or { start: …, stop: … } (commands), or leave it out: the agent runs it',
@@ -85,9 +108,11 @@ export const configSchema = section({
     concurrency,
     snapshot: choice('auto', 'reflink', 'none'),
     level: integer('a level of zstd; write 1 (fast) to 19 (small)', 1, 19),
+    maxRate,
     drainTimeout: duration,
     maxLag: duration,
     catchUpTimeout: duration,
+    allowPrimary: switchLeaf,
     minServing: integer('a number of tablets; write 0 or more', 0, 1_000_000),
   }),
   restore: section({ concurrency }),
@@ -99,6 +124,7 @@ export const configSchema = section({
     }),
     replaceData: choice('redundant', 'never', 'always'),
   }),
+  temporal: temporalSchema,
 })
 
 export type ParsedConfig = z.infer<typeof configSchema>

@@ -6,10 +6,12 @@ import { invalidConfig, problemsOf } from './config-problems.ts'
 import { configSchema, type MysqlService, type ParsedConfig } from './config-schema.ts'
 import { type ConfigSource, readConfigSource } from './config-source.ts'
 import type { StorageConfig } from './config-storage.ts'
+import { type TemporalConfig, temporalSchema } from './config-temporal.ts'
+import { valueAt } from './config-tree.ts'
 import { TabletkeeperError } from './errors.ts'
 import { parseShardName, type ShardName } from './shard-name.ts'
 import type { ReplicaType } from './tablet-type.ts'
-import type { Milliseconds } from './units.ts'
+import type { Bytes, Milliseconds } from './units.ts'
 
 /** Files that are copied at once: a number, or as many as the host has cores. */
 export type Concurrency = number | 'cores'
@@ -17,6 +19,7 @@ export type Concurrency = number | 'cores'
 /** What `tabletkeeper.yaml` says, with every default. The same for all hosts of a shard. */
 export interface Config {
   readonly storage: StorageConfig
+  readonly temporal: TemporalConfig
   readonly shards: ReadonlyMap<ShardName, ReadonlyMap<TabletAlias, TabletConfig>>
   readonly backup: {
     readonly concurrency: Concurrency
@@ -24,12 +27,16 @@ export interface Config {
     readonly snapshot: 'auto' | 'reflink' | 'none'
     /** Of zstd, 1 to 19. */
     readonly level: number
+    /** Bytes of files that a backup reads in a second at most. */
+    readonly maxRate: Bytes | 'none'
     /** How long client sessions get to leave before they are ended. */
     readonly drainTimeout: Milliseconds
     /** A tablet that lags more is not served from. */
     readonly maxLag: Milliseconds
-    /** After this time a tablet gets its type back though it still lags. */
+    /** After this time a tablet gets its type back though it still lags; for as long a run waits for a primary to replicate from. */
     readonly catchUpTimeout: Milliseconds
+    /** Whether the primary of a shard of which no other tablet could be backed up may be stopped for a backup. */
+    readonly allowPrimary: boolean
     /** How many other tablets of the shard must serve while one is backed up; the primary counts. */
     readonly minServing: number
   }
@@ -86,14 +93,27 @@ export function resolveConfig(source: ConfigSource): Config {
   const parsed = configSchema.safeParse(effective.value)
   const problems = [...effective.problems, ...problemsOf(parsed.error?.issues ?? [], effective, source)]
   if (!parsed.success || problems.length > 0) throw invalidConfig(problems, source)
-  const { storage, shards, backup, restore, agent } = parsed.data
+  const { storage, temporal, shards, backup, restore, agent } = parsed.data
   return {
     storage,
+    temporal,
     shards: new Map(Object.entries(shards).map(([name, tablets]) => shardOf(name, tablets))),
     backup,
     restore,
     agent,
   }
+}
+
+/**
+ * What a configuration says of Temporal, whatever may be wrong in the rest of it.
+ * @throws InvalidConfig
+ */
+export function resolveTemporal(source: ConfigSource): TemporalConfig {
+  const effective = effectiveConfig(source)
+  const parsed = temporalSchema.safeParse(valueAt(effective.value, ['temporal']))
+  if (parsed.success) return parsed.data
+  const issues = parsed.error.issues.map((issue) => ({ ...issue, path: ['temporal', ...issue.path] }))
+  throw invalidConfig(problemsOf(issues, effective, source), source)
 }
 
 type ParsedShard = ParsedConfig['shards'][string]

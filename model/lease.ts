@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import type { TabletAlias } from './alias.ts'
 import { TabletkeeperError } from './errors.ts'
+import type { Machine } from './machine.ts'
 
 /**
  * The record, on the tablet's own host, of which run holds the tablet and of what must be undone. It is the tablet's lock and the
@@ -19,6 +21,8 @@ import { TabletkeeperError } from './errors.ts'
  */
 const leaseSchema = z.strictObject({
   version: z.literal(1),
+  /** Alias of the tablet that was taken. */
+  tablet: z.string(),
   /** Known to the run that took the tablet, and to nobody else. */
   token: z.string().min(16),
   namespace: z.string(),
@@ -34,12 +38,14 @@ const leaseSchema = z.strictObject({
   /** Whether mysqld ran when the tablet was taken: a return starts it only then. */
   mysqldRan: z.boolean(),
   serverUuid: z.string().nullable(),
+  /** Where it was taken: what tells it from its copy on a clone of that machine. */
   machineId: z.string(),
+  host: z.string(),
   step: z.object({ name: z.string(), activityId: z.string(), since: z.iso.datetime() }).nullable(),
   /** When a step last began, ended or gave a sign of life. */
   touched: z.iso.datetime(),
   outOfServiceSince: z.iso.datetime().nullable(),
-  /** Settings that a restart of mysqld forgets, as read before anything was changed (mysql/settings.ts). */
+  /** Settings that a restart of mysqld forgets, as read before anything was changed (mysql/settings/settings.ts). */
   captured: z.unknown(),
   /** What step 2 read, to be stored with the data. */
   reading: z
@@ -51,15 +57,54 @@ const leaseSchema = z.strictObject({
       takenAt: z.iso.datetime(),
     })
     .nullable(),
-  /** Of a restore: what the host had persisted for variables that hold other values until its data have started once (mysql/staged-config.ts). */
+  /** Of a restore: what the host had persisted for variables that hold other values until its data have started once (mysql/settings/staged-config.ts). */
   overridden: z.record(z.string(), z.string()),
   /** Of a restore: the data that were swapped in stood at the backup's position; what may be missing of the proof is to reset their history. */
   proven: z.boolean(),
+  /** Of a restore: the transactions of the data that it replaces, as they were last seen; a GTID set. */
+  replaced: z.string().exactOptional(),
   /** The log sequence number of the proven clean stop. */
   stoppedAt: z.string().regex(/^\d+$/).nullable(),
 })
 
 export type Lease = z.infer<typeof leaseSchema>
+
+/** Who looks at a lease. */
+export interface Here {
+  readonly tablet: TabletAlias
+  readonly machine: Machine
+  /** Undefined while nobody can tell. */
+  readonly serverUuid: string | undefined
+}
+
+/**
+ * Why a lease is not this tablet's on this machine, although it lies in its data directory: that was copied, or moved here, while a run
+ * held the tablet. Undefined when it is its own.
+ */
+export function foreignTo({ tablet, host, machineId, serverUuid }: Lease, here: Here): string | undefined {
+  if (tablet !== here.tablet) return `it is of ${tablet}`
+  if (machineId !== here.machine.id) return `it was taken on another machine, ${host}`
+  if (serverUuid !== null && here.serverUuid !== undefined && serverUuid !== here.serverUuid)
+    return `it was taken for the server ${serverUuid}, and the data are of ${here.serverUuid}`
+  return undefined
+}
+
+/** @returns the error for whoever would act by a lease that is not its tablet's own */
+export function foreignLease(
+  lease: Lease,
+  why: string,
+  tablet: TabletAlias,
+  how: { readonly type: 'TabletBusy' | 'FenceBroken' | 'Refused'; readonly retryable: boolean },
+): TabletkeeperError {
+  return new TabletkeeperError(
+    how.type,
+    `the lease in the data directory of ${tablet} is not its own: ${why}, by ${lease.workflowId} (run ${lease.runId})`,
+    {
+      retryable: how.retryable,
+      hint: `Nothing was changed. If ${lease.host} is gone, or its volume moved here: sudo tabletkeeper agent return ${tablet} --force-foreign-lease. If it lives on, this is a copy of its data: stop this agent, empty the data directory and bootstrap it under an alias of its own.`,
+    },
+  )
+}
 
 /** How a run proves that it holds the lease. */
 export interface Claim {

@@ -52,6 +52,7 @@ const tabletkeeperSection = z.object({
   Run: z.string(),
   Seconds: z.number().nonnegative(),
   OutOfServiceSeconds: z.number().nonnegative(),
+  Errant: position.exactOptional(),
 })
 
 /** The shape of a full backup's MANIFEST, whoever wrote it. Keys that older versions of Vitess did not write have defaults. */

@@ -55,7 +55,7 @@ export interface Manifest {
 
 export interface TabletkeeperSection {
   readonly FormatVersion: 1
-  /** How objects were written: `frames` are independent zstd frames of `FrameSize` plain bytes, then a seek table (engine/seek-table.ts). */
+  /** How objects were written: `frames` are independent zstd frames of `FrameSize` plain bytes, then a seek table (engine/frames/seek-table.ts). */
   readonly Engine: 'frames'
   /** Plain bytes of each frame but the last of an object. */
   readonly FrameSize: number
@@ -74,6 +74,8 @@ export interface TabletkeeperSection {
   readonly Seconds: number
   /** How long the tablet did not serve. */
   readonly OutOfServiceSeconds: number
+  /** Transactions in the data that the shard's primary did not have when the backup was published: no restore chooses it by itself. */
+  readonly Errant?: Position
 }
 
 export interface StoredFile {

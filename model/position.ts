@@ -11,6 +11,17 @@ export function positionOf(set: GtidSet): Position {
 }
 
 /**
+ * The position of data that are to be stored: Vitess can read it.
+ * @throws Refused for tagged GTIDs (go/mysql/replication/mysql56_gtid_set.go)
+ */
+export function storedPositionOf(set: GtidSet): Position {
+  if (!set.isTagged) return positionOf(set)
+  throw new TabletkeeperError('Refused', `a position of Vitess cannot hold tagged GTIDs: ${set}`, {
+    hint: 'Tagged GTIDs (uuid:tag:number) are not supported: nothing was stored.',
+  })
+}
+
+/**
  * Reads a position, with its flavor or without (go/mysql/replication/replication_position.go).
  * The empty text, which Vitess uses for "no position", is refused: it must never be taken for "before everything".
  * @throws InvalidInput

@@ -12,9 +12,13 @@ export interface TabletReport {
   readonly mysqld: 'up' | 'down' | 'empty'
   /** `9.7.4`; null while mysqld is down. */
   readonly version: string | null
+  /** As MANIFESTs hold it, `Ver 9.7.4 MySQL Community Server`: it tells Percona from MySQL. Null while mysqld is down. */
+  readonly versionString: string | null
   readonly serving: boolean
   /** Why it serves or does not. */
   readonly reason: string
+  /** What to do so that it serves; null where `reason` is all that there is to say. */
+  readonly hint: string | null
   readonly lagSeconds: number | null
   /** `MySQL56/<gtid set>`; null while mysqld is down. */
   readonly position: string | null
@@ -30,12 +34,18 @@ export interface TabletReport {
     readonly since: string
     readonly step: string | null
     readonly state: 'held' | 'returning'
+    /** Why it is not this tablet's own: its data directory was copied or moved while a run held it. Null as a rule. */
+    readonly foreign: string | null
   } | null
+  /** Agents on other machines that take the tablet's tasks too, as they call themselves to Temporal: there should be none. */
+  readonly agentsElsewhere: readonly string[]
   readonly primary: TabletAlias | null
   /** Transactions of this tablet that the primary lacks; null when it has them all or nobody could be asked. */
   readonly wouldLose: string | null
   readonly hazards: readonly Hazard[]
   readonly missingGrants: readonly string[]
+  /** What the primary has executed, as a position; null when no primary was found. */
+  readonly primaryPosition: string | null
   /** The primary's `gtid_purged`, as a position; null when no primary was found. */
   readonly primaryPurged: string | null
   /** Seconds for which the primary keeps binary logs; 0 is for ever. */

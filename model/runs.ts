@@ -18,18 +18,34 @@ export function agentQueue(alias: TabletAlias): string {
   return `${CONTROL_QUEUE}.${alias}`
 }
 
-/** What every run is told. Plain JSON, so that `temporal workflow start` and schedules can give it. */
-export interface RunInput {
+/** Which tablet a run is about. */
+export interface RunSubject {
   readonly shard: ShardName
   readonly tablet: TabletAlias
+}
+
+/** What every run is told. Plain JSON, so that `temporal workflow start` and schedules can give it. */
+export interface RunInput extends RunSubject {
   /** How long to wait for the tablet's agent before the run gives up with `NoAgent`; a duration such as `1m`, which is the default. */
   readonly agentTimeout?: string
 }
+
+/** Refusals of a backup that somebody may know better than. */
+export const BACKUP_FORCES = ['memory-tables', 'min-serving'] as const
+
+export type BackupForce = (typeof BACKUP_FORCES)[number]
 
 /** Input of the workflow `backup`. */
 export interface BackupInput extends RunInput {
   /** Files copied at once; default: the agent's configuration. */
   readonly concurrency?: number
+  /**
+   * Stop the tablet though it takes writes, where no other of its shard could be backed up: nobody can write while it is copied or, with a
+   * snapshot, for seconds. Default: `backup.allowPrimary` of its host.
+   */
+  readonly allowPrimary?: boolean
+  /** Go on where a backup is refused otherwise: the result warns of it. */
+  readonly force?: readonly BackupForce[]
   /** Set by schedules: how often they run, to warn when binary logs are kept too short; a duration. */
   readonly interval?: string
 }
@@ -38,7 +54,7 @@ export interface BackupInput extends RunInput {
 export interface RestoreInput extends RunInput {
   /** The name of the backup; default: the latest complete one. */
   readonly backup?: BackupName
-  /** RFC 3339: the latest complete backup that was taken before this time. */
+  /** RFC 3339, with its zone: the latest complete backup that was taken before this time. */
   readonly before?: string
   readonly concurrency?: number
 }
@@ -179,6 +195,9 @@ export interface RunProgress {
     readonly step: StepName | null
   } | null
 }
+
+/** The memo that every run is started with, so that lists can name the tablet without asking the workflow. */
+export const SUBJECT_MEMO = 'tabletkeeper'
 
 /** Search attributes, all Keyword: registered by control where it may, set at start where they are registered. */
 export const SEARCH_ATTRIBUTES = [

@@ -3,18 +3,23 @@ import { access, constants, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { TabletkeeperError } from '../model/errors.ts'
 
-const DEADLINE = 600_000
+const DEADLINE = 10 * 60_000
 const TAIL_LINES = 12
 
 /**
  * Runs a program to its end and returns what it printed to stdout.
- * @throws NotFound with the last lines that it printed, when it is not there, fails, or takes longer than ten minutes
+ * @param deadline after how many milliseconds it is ended
+ * @throws NotFound with the last lines that it printed, when it is not there, fails, or takes longer than that
  */
-export async function runCommand(program: string, commandArguments: readonly string[], cwd?: string): Promise<string> {
+export async function runCommand(
+  program: string,
+  commandArguments: readonly string[],
+  { cwd, deadline = DEADLINE }: { readonly cwd?: string; readonly deadline?: number } = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = {
       cwd,
-      timeout: DEADLINE,
+      timeout: deadline,
       maxBuffer: 64 << 20,
       env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
     }

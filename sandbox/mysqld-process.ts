@@ -11,7 +11,8 @@ const LOG_TAIL_LINES = 15
 
 /**
  * Starts mysqld in a session of its own, so that it outlives this process, and waits until it answers.
- * @throws MysqldFailed with the end of its error log
+ * @throws MysqldFailed with the end of its error log. Nothing that was started is left then: a mysqld that waits for the files of another one
+ * would come up as soon as that one stops
  */
 export async function startMysqld(mysqld: string, files: TabletFiles, extra: readonly string[] = []): Promise<void> {
   const output = await open(files.output, 'a')
@@ -29,9 +30,14 @@ export async function startMysqld(mysqld: string, files: TabletFiles, extra: rea
           `mysqld of ${files.datadir} ended with ${child.exitCode ?? child.signalCode}`,
         )
       }
-      return (await mysqldPid(files)) !== undefined && (await answers(files.socket))
+      const pid = await mysqldPid(files)
+      if (pid !== undefined && pid !== child.pid) {
+        throw new TabletkeeperError('MysqldFailed', `another mysqld, ${pid}, came up on ${files.datadir}`)
+      }
+      return pid !== undefined && (await answers(files.socket))
     })
   } catch (error) {
+    child.kill('SIGKILL')
     const message = `${messageOf(error)}\n${await logTail(files)}`
     throw new TabletkeeperError('MysqldFailed', message, { cause: error })
   } finally {

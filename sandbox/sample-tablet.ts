@@ -105,7 +105,7 @@ async function endBinlogDumps(socket: string): Promise<void> {
   const [dumps] = await connection.query<({ id: number } & RowDataPacket)[]>(
     "SELECT processlist_id AS id FROM performance_schema.threads WHERE processlist_command LIKE 'Binlog Dump%'",
   )
-  for (const { id } of dumps) await connection.query('KILL ?', [id])
+  for (const { id } of dumps) await connection.query('KILL ?', [id]).catch(() => undefined)
 }
 
 async function hasData({ datadir }: TabletFiles): Promise<boolean> {

@@ -68,7 +68,9 @@ export async function startTemporal(options: TemporalOptions): Promise<TemporalS
     await waitUntil(`Temporal answers at ${address}`, () => answers(server, address, namespace))
   } catch (error) {
     await end(server, 'SIGKILL')
-    const tail = (await readFile(log, 'utf8')).trimEnd().split('\n').slice(-10).join('\n')
+    // A Go program that panics tells why before a long stack.
+    const told = (await readFile(log, 'utf8')).trimEnd().split('\n')
+    const tail = told.find((line) => line.includes('level=ERROR')) ?? told.slice(-10).join('\n')
     throw new TabletkeeperError('NotFound', `Temporal's dev server did not start: ${messageOf(error)}\n${tail}`, {
       cause: error,
     })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startInBackground } from './background-program.ts'
 import { runCommand } from './command.ts'
-import { freePort, isFree } from './free-port.ts'
+import { freePort, isListening } from './free-port.ts'
 import { provideVersitygw } from './provide-versitygw.ts'
 
 export interface VersitygwOptions {
@@ -62,7 +62,7 @@ export async function startVersitygw(options: VersitygwOptions = {}): Promise<Ve
     environment: { ROOT_ACCESS_KEY: keys.accessKeyId, ROOT_SECRET_KEY: keys.secretAccessKey },
     log: join(directory, 'versitygw.log'),
     // Whether its certificate is known here is not the question.
-    isReady: async () => !(await isFree(port)),
+    isReady: async () => isListening(port),
   })
   return {
     endpoint,

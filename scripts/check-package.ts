@@ -10,7 +10,7 @@ import { nameAt, SHARD, storeBackup } from '../test/storage/sample-backup.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const PUBLISHED =
-  /^(dist\/|docs\/|(README|CHANGELOG|LICENSE)(\.md)?$|package\.json$|tabletkeeper\.example\.yaml$|docker-compose\.temporal\.yml$)/
+  /^(dist\/|docs\/|(README|CHANGELOG|SECURITY|LICENSE)(\.md)?$|package\.json$|tabletkeeper\.example\.yaml$|docker-compose\.temporal\.yml$)/
 const NEEDED = [
   'dist/client/cli.js',
   'dist/client/tabletkeeper.d.ts',

@@ -5,7 +5,7 @@
 //   node scripts/with-toolchain.mjs scripts/demo.ts --once      node scripts/with-toolchain.mjs --run biome check .
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -16,17 +16,50 @@ const lock = createHash('sha256')
   .update(readFileSync(join(root, 'package-lock.json')))
   .digest('hex')
 
-if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
-  process.stderr.write('installing packages (once) …\n')
-  const install = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  if (install.status !== 0) {
-    process.stderr.write('npm ci failed: see above. Nothing else was changed.\n')
-    process.exit(1)
+const isInstalled = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === lock
+
+// `npm ci` removes what is there first: a second one at the same time would take the packages from under the first one's script.
+const installing = join(root, '.installing')
+const takeTurn = () => {
+  for (;;) {
+    try {
+      writeFileSync(installing, String(process.pid), { flag: 'wx' })
+      return
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error
+    }
+    if (isEnded(Number(existsSync(installing) && readFileSync(installing, 'utf8')))) rmSync(installing, { force: true })
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
   }
-  writeFileSync(stamp, lock)
+}
+const isEnded = (pid) => {
+  try {
+    // Nobody has written a pid yet: the one who holds it is about to.
+    if (pid > 0) process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return error.code === 'ESRCH'
+  }
+}
+
+if (!isInstalled()) {
+  takeTurn()
+  try {
+    if (!isInstalled()) {
+      process.stderr.write('installing packages (once) …\n')
+      const install = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+        cwd: root,
+        stdio: ['ignore', 'ignore', 'inherit'],
+      })
+      if (install.status !== 0) {
+        process.stderr.write('npm ci failed: see above. Nothing else was changed.\n')
+        process.exitCode = 1
+      } else writeFileSync(stamp, lock)
+    }
+  } finally {
+    rmSync(installing, { force: true })
+  }
+  if (process.exitCode === 1) process.exit()
 }
 
 const [first, ...rest] = process.argv.slice(2)

@@ -26,6 +26,19 @@ export function assertPrefix(prefix: string): void {
   assertParts(prefix, parts.at(-1) === '' ? parts.slice(0, -1) : parts)
 }
 
+/**
+ * Refuses a directory that no object could be uploaded to, and an id that is none of the store's.
+ * @throws InvalidInput
+ */
+export function assertUpload(directory: string, id: string, isId: (text: string) => boolean): void {
+  assertKey(`${directory}0`)
+  if (directory.endsWith('/') && isId(id)) return
+  throw new TabletkeeperError(
+    'InvalidInput',
+    `no upload to ${JSON.stringify(directory)} has the id ${JSON.stringify(id)}`,
+  )
+}
+
 function assertParts(key: string, parts: readonly string[]): void {
   const sound = parts.every((part) => PART.test(part) && Buffer.byteLength(part) <= LONGEST_PART)
   if (!sound || Buffer.byteLength(key) > LONGEST_KEY) {

@@ -103,9 +103,15 @@ export interface Upload {
   /**
    * Begins to write the object `name` of the directory, or goes on with it: no more than the first `from` bytes that were written
    * under that name are kept (`kept` says how many), what is beyond is dropped; 0 begins anew. One writer at a time for each name.
-   * @throws InvalidInput when no object of the directory can be called so
+   * @param signal when it is aborted, nothing is dropped any more: who gave up a call that hung may have opened the object again since
+   * @throws InvalidInput when no object of the directory can be called so; the signal's reason when aborted
    */
-  open(name: string, from: number): Promise<ObjectWriter>
+  open(name: string, from: number, signal?: AbortSignal): Promise<ObjectWriter>
+  /**
+   * Writes the object `name` whole, anew: as `open`, `write`, `finish` and `close` do. `bytes` must stay as they are until it resolves.
+   * @param crc as `ObjectWriter.write` has it
+   */
+  put(name: string, bytes: Uint8Array, crc?: number): Promise<void>
   /**
    * A local file that becomes the object `name`, for writers on other threads who write it whole instead of by `open`, with mode
    * `FILE_MODE`; undefined where objects are no files.
@@ -134,8 +140,10 @@ export interface ObjectWriter {
   /**
    * Adds to the end. When it resolves `bytes` may be used for something else. Wait for one write before the next; after one that failed,
    * open the object again.
+   * @param crc CRC-32 of `bytes`, as zlib has it, where the caller knows it: a store that sends or checks one need not read them again,
+   *   and finds what was damaged since
    */
-  write(bytes: Uint8Array): Promise<void>
+  write(bytes: Uint8Array, crc?: number): Promise<void>
   /** The object is whole, and all of it is kept when this resolves. It becomes visible by `commit` at the latest. */
   finish(): Promise<void>
   /** Ends the writing, in any case. An object that was not finished can be opened again. */

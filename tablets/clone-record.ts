@@ -2,9 +2,9 @@ import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { TabletkeeperError } from '../model/errors.ts'
-import { privateFolderPath } from '../mysql/private-folder.ts'
-import { orMissing } from '../mysql/system-error.ts'
-import { syncDirectory } from '../storage/durable-file.ts'
+import { privateFolderPath } from '../mysql/data/private-folder.ts'
+import { orMissing } from '../mysql/system/system-error.ts'
+import { syncDirectory } from '../storage/file/durable-file.ts'
 
 const recordSchema = z.strictObject({
   version: z.literal(1),
@@ -43,15 +43,20 @@ const recordSchema = z.strictObject({
  * Whose a clone of a tablet's files is, and of what: `clone-<token>.json` in the private folder of the data directory. It is there before
  * the first folder of the clone and until the last one is gone. Roots are absolute here.
  *
- *   (none) ──prepare──▶ prepared ──make──▶ made ──drop──▶ (none)
- *                          └───────────drop──────────────▶
+ *   (none) ──prepare──▶ prepared ──make──▶ made ──drop, giveUp──▶ (none)
+ *                          └───────────drop──────────────────────▶
  *
- * Only a clone that is made is copied from. Nobody but its run needs it: it is dropped when that is closed, however.
+ * Only a clone that is made is copied from. Nobody but its run needs it: it is dropped when that is closed, however, and given up when
+ * the file system that it is on runs full.
  */
 export type CloneRecord = z.infer<typeof recordSchema>
 
 /** A clone that is whole and proven. */
 export type MadeClone = CloneRecord & { readonly made: NonNullable<CloneRecord['made']> }
+
+export function isMade(record: CloneRecord): record is MadeClone {
+  return record.made !== null
+}
 
 const NAME = /^clone-([A-Za-z0-9._-]+)\.json$/
 

@@ -1,25 +1,27 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { heapInAHurry } from '../engine/heap-size.ts'
-import { inParallel } from '../engine/in-parallel.ts'
-import { cloneFiles } from '../engine/snapshot.ts'
+import { cloneFiles } from '../engine/backup/snapshot.ts'
+import { heapInAHurry } from '../engine/pool/heap-size.ts'
+import { inParallel } from '../engine/pool/in-parallel.ts'
 import { TabletkeeperError } from '../model/errors.ts'
 import type { Claim } from '../model/lease.ts'
-import { cloneFolder, cloneLayout, clonePaths, cloneRoots } from '../mysql/clone-folders.ts'
-import { checkUnchanged, type DataFile, selectFiles } from '../mysql/data-directory.ts'
-import type { ServerLayout } from '../mysql/my-cnf.ts'
-import { giveToOwner, privateFolder } from '../mysql/private-folder.ts'
-import { syncFileSystem } from '../mysql/system-calls.ts'
-import { orMissing } from '../mysql/system-error.ts'
+import { cloneFolder, cloneLayout, cloneRoots, clonesOf } from '../mysql/data/clone-folders.ts'
+import { checkUnchanged, type DataFile, selectFiles, selectFilesInUse } from '../mysql/data/data-directory.ts'
+import { giveToOwner, privateFolder } from '../mysql/data/private-folder.ts'
+import type { ServerLayout } from '../mysql/settings/my-cnf.ts'
+import { syncFileSystem } from '../mysql/system/file-system-sync.ts'
+import { orMissing } from '../mysql/system/system-error.ts'
 import {
   type CloneRecord,
   cloneTokens,
+  isMade,
   type MadeClone,
   readCloneRecord,
   removeCloneRecord,
   writeCloneRecord,
 } from './clone-record.ts'
+import { ClonesAhead } from './clones-ahead.ts'
 import { removeCopyLedger } from './copy-ledger-path.ts'
 import type { TabletDriver } from './driver.ts'
 import { SoleWork, type Work } from './sole-work.ts'
@@ -36,16 +38,27 @@ export interface OpenClone {
   readonly files: readonly DataFile[]
 }
 
+/** A clone that had to go, and why. */
+export interface GivenUpClone {
+  readonly clone: CloneRecord
+  /** What its run fails with, if it has still to copy. */
+  readonly reason: TabletkeeperError
+}
+
 const CREATED_AT_ONCE = 8
 
 /**
- * The clones of one tablet's files (`mysql/clone-folders.ts`), from which its agent copies while the tablet serves again. They are no
+ * The clones of one tablet's files (`mysql/data/clone-folders.ts`), from which its agent copies while the tablet serves again. They are no
  * part of the tablet's way back: whoever returns it leaves them alone.
  */
 export class TabletClones {
   readonly #driver: TabletDriver
   /** By token: copying from a clone and dropping it exclude each other. */
   readonly #works = new Map<string, SoleWork>()
+  /** By token; of clones that are not whole yet. */
+  readonly #ahead = new Map<string, ClonesAhead>()
+  /** By token. */
+  readonly #givenUp = new Map<string, GivenUpClone>()
 
   constructor(driver: TabletDriver) {
     this.#driver = driver
@@ -63,22 +76,34 @@ export class TabletClones {
   }
 
   /**
-   * Makes what takes long of a clone while mysqld still runs: its record, its folders, and a file for each that there is now.
+   * Makes what takes long of a clone before mysqld stops: its record, its folders, and a file for each that there is now.
    * @returns how many files there are
    */
   async prepare(owner: CloneOwner, signal: AbortSignal): Promise<number> {
     const layout = await this.#driver.layout()
     await this.#begin(layout, owner)
-    const paths = clonePaths(layout, owner.token, await selectFiles(layout))
+    const paths = clonesOf(layout, owner.token, await selectFilesInUse(layout)).map(({ to }) => to)
     await makeFolders(layout, owner.token, paths)
     await inParallel(paths, CREATED_AT_ONCE, signal, (path) => writeFile(path, '', { flag: 'a', mode: 0o600 }))
     return paths.length
   }
 
-  /** To be called before mysqld stops for a clone that was prepared: cloning a file waits for its dirty pages to be written. */
-  async flush(token: string): Promise<void> {
-    const { datadir } = await this.#driver.layout()
-    for (const root of (await readCloneRecord(datadir, token))?.roots ?? []) await syncFileSystem(root)
+  /**
+   * Clones what can be cloned before mysqld stops, for a clone that was prepared; without one nothing happens. To be called when hardly
+   * anybody writes any more: what is written to afterwards is cloned again, and takes room twice until then.
+   */
+  async cloneAhead(token: string, signal: AbortSignal): Promise<void> {
+    const layout = await this.#driver.layout()
+    const record = await readCloneRecord(layout.datadir, token)
+    if (record === undefined || record.made !== null) return
+    // Cloning a file waits for its dirty pages to be written.
+    await flushAll(record.roots)
+    signal.throwIfAborted()
+    const before = BigInt(Date.now()) * 1_000_000n
+    const clones = clonesOf(layout, token, await selectFilesInUse(layout))
+    const ahead = new ClonesAhead()
+    this.#ahead.set(token, ahead)
+    await ahead.make(clones, before, signal)
   }
 
   /**
@@ -100,19 +125,21 @@ export class TabletClones {
       return files.length
     }
     const record = present?.made === null ? present : await this.#begin(layout, owner)
-    const paths = clonePaths(layout, token, files)
+    const clones = clonesOf(layout, token, files)
+    const paths = clones.map(({ to }) => to)
     await makeFolders(layout, token, paths)
-    await cloneFiles(
-      files.map(({ path }, index) => ({ from: path, to: paths[index] ?? '' })),
-      signal,
-    )
+    const ahead = this.#ahead.get(token)
+    const behind = clones.filter(({ file }) => !ahead?.has(file))
+    await cloneFiles(behind, signal)
     const wanted = new Set(paths)
     for (const root of record.roots) await removeOthers(cloneFolder(root, token), wanted)
-    await checkUnchanged(files)
+    // A clone that was made before is that of the file as it was selected above: what comes later does not reach it.
+    await checkUnchanged(behind.map(({ file }) => file))
     for (const proven of [layout, cloneLayout(layout, token)]) await assertStoppedAt(proven, stop.lsn, this.#driver)
     const bytes = files.reduce((sum, { size }) => sum + size, 0)
     const made = { at: new Date().toISOString(), ...stop, files: files.length, bytes, list }
     await writeCloneRecord(layout.datadir, { ...record, made })
+    this.#ahead.delete(token)
     return files.length
   }
 
@@ -136,23 +163,49 @@ export class TabletClones {
    * error.
    */
   async drop(token: string): Promise<void> {
-    const work = this.#workOn(token)
-    await work.exclusively(async () => {
-      await work.stop(overtaken(`the clone of ${this.#driver.alias} is dropped`))
-      const { datadir } = await this.#driver.layout()
-      const record = await readCloneRecord(datadir, token)
-      if (record === undefined) return
-      for (const root of record.roots) await rm(cloneFolder(root, token), { recursive: true, force: true })
-      await removeCopyLedger(datadir, record.backup)
-      await removeCloneRecord(datadir, token)
-    })
+    const record = await this.#remove(token, overtaken(`the clone of ${this.#driver.alias} is dropped`))
+    const backup = (record ?? this.#givenUp.get(token)?.clone)?.backup
+    if (backup !== undefined) await removeCopyLedger((await this.#driver.layout()).datadir, backup)
     this.#works.delete(token)
+    this.#ahead.delete(token)
+    this.#givenUp.delete(token)
+  }
+
+  /**
+   * Removes clones that have to go although their runs are open: those that have still to copy fail with the reason that `why` gives. What
+   * was copied already can still be published.
+   * @returns them and the reasons
+   */
+  async giveUp(why: (clone: CloneRecord) => Promise<TabletkeeperError | undefined>): Promise<GivenUpClone[]> {
+    const gone: GivenUpClone[] = []
+    for (const clone of await this.all()) {
+      const reason = await why(clone)
+      if (reason === undefined) continue
+      const givenUp = { clone, reason }
+      this.#givenUp.set(clone.token, givenUp)
+      await this.#remove(clone.token, reason)
+      gone.push(givenUp)
+    }
+    return gone
   }
 
   /** Ends what copies in this process and waits for it; the clones stay. For the agent's own shutdown. */
   async stop(): Promise<void> {
     const reason = overtaken(`the agent of ${this.#driver.alias} ends`)
     await Promise.all([...this.#works.values()].map((work) => work.stop(reason)))
+  }
+
+  async #remove(token: string, reason: TabletkeeperError): Promise<CloneRecord | undefined> {
+    const work = this.#workOn(token)
+    return await work.exclusively(async () => {
+      await work.stop(reason)
+      const { datadir } = await this.#driver.layout()
+      const record = await readCloneRecord(datadir, token)
+      if (record === undefined) return undefined
+      for (const root of record.roots) await rm(cloneFolder(root, token), { recursive: true, force: true })
+      await removeCloneRecord(datadir, token)
+      return record
+    })
   }
 
   #workOn(token: string): SoleWork {
@@ -173,18 +226,26 @@ export class TabletClones {
   async #open({ token, runId }: Claim): Promise<OpenClone> {
     const own = await this.#driver.layout()
     const record = await readCloneRecord(own.datadir, token)
-    const { made } = record ?? {}
-    if (record?.runId !== runId || made === undefined || made === null)
-      throw broken(`this run has no clone of ${this.#driver.alias} to copy from: it was dropped`)
+    if (record?.runId !== runId || !isMade(record)) {
+      throw (
+        this.#givenUp.get(token)?.reason ??
+        broken(`this run has no clone of ${this.#driver.alias} to copy from: it was dropped`)
+      )
+    }
+    const { made } = record
     const layout = cloneLayout(own, token)
     await assertStoppedAt(layout, made.lsn, this.#driver)
     const files = await selectFiles(layout)
     if (listDigest(files) !== made.list)
       throw broken(`the clone of ${this.#driver.alias} does not hold the files that were cloned`)
     // What is copied for long shall outlast the host too.
-    for (const root of record.roots) await syncFileSystem(root)
-    return { record: { ...record, made }, layout, files }
+    await flushAll(record.roots)
+    return { record, layout, files }
   }
+}
+
+async function flushAll(roots: readonly string[]): Promise<void> {
+  for (const root of roots) await syncFileSystem(root)
 }
 
 async function makeFolders(layout: ServerLayout, token: string, paths: readonly string[]): Promise<void> {

@@ -1,12 +1,12 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { privateFolderPath } from '../mysql/private-folder.ts'
-import { orMissing } from '../mysql/system-error.ts'
+import { privateFolderPath } from '../mysql/data/private-folder.ts'
+import { orMissing } from '../mysql/system/system-error.ts'
 
 /** Nobody goes on with a copy, or publishes it, after so long. */
 const FORGOTTEN_AFTER = 30 * 86_400_000
 
-/** Where a tablet's agent keeps the record of what a backup has copied (`engine/copy-ledger.ts`), until it is published. */
+/** Where a tablet's agent keeps the record of what a backup has copied (`engine/ledger/copy-ledger.ts`), until it is published. */
 export function copyLedgerPath(datadir: string, backup: string): string {
   return join(copiesFolder(datadir), `${backup}.ledger`)
 }

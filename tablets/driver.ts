@@ -4,11 +4,12 @@ import type { GtidSet } from '../model/gtid-set.ts'
 import type { ShardName } from '../model/shard-name.ts'
 import type { TabletType } from '../model/tablet-type.ts'
 import type { Milliseconds } from '../model/units.ts'
-import type { MysqlConnection } from '../mysql/admin.ts'
-import type { ServerLayout } from '../mysql/my-cnf.ts'
-import type { ReplicationState } from '../mysql/replication.ts'
-import type { ServerState } from '../mysql/server-state.ts'
-import type { CapturedSettings } from '../mysql/settings.ts'
+import type { MysqlConnection } from '../mysql/admin/admin.ts'
+import type { ServerState } from '../mysql/admin/server-state.ts'
+import type { ReplicationState } from '../mysql/replication/replication.ts'
+import type { SemiSync } from '../mysql/replication/semi-sync.ts'
+import type { ServerLayout } from '../mysql/settings/my-cnf.ts'
+import type { CapturedSettings } from '../mysql/settings/settings.ts'
 
 /** What a driver sees of its mysqld: nothing yet installed, not running, or running with what it says of itself. */
 export type TabletState =
@@ -47,6 +48,8 @@ export interface TabletDriver {
   describe(): Promise<TabletState>
   /** The type that a tablet in this state has when no run holds it. */
   serviceType(state: TabletState): 'PRIMARY' | 'REPLICA' | 'RDONLY'
+  /** The service that runs mysqld now, where it runs and that is none that this driver stops and starts. */
+  foreignUnit(): Promise<string | undefined>
   /** Tells the routing layer. Health endpoints answer by the lease already; Vitess is told here. */
   setType(type: TabletType): Promise<void>
   /** A connection for administration. The caller closes it. @throws MysqldFailed when mysqld does not answer */
@@ -56,13 +59,15 @@ export interface TabletDriver {
   drain(timeout: Milliseconds, signal: AbortSignal): Promise<{ readonly killed: number }>
   stopReplication(signal: AbortSignal): Promise<void>
   /**
-   * Gives restored data, which know no source or another's, the present primary as theirs, and lets them forget how they were started.
+   * Gives restored data, which know no source or another's, the present primary as theirs, and lets them forget how they were started. A
+   * tablet that was made the primary meanwhile gets no source.
    * @param overridden what the host had persisted itself of that (`prepareStaged`)
    */
   configureReplication(overridden: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>
   /**
    * Replicates from the present primary: moves the source when it changed, then starts both threads and sees them run.
-   * @throws ReplicationFailed also when this tablet is the primary
+   * @throws ReplicationFailed also when this tablet is the primary; not worth another try where the new primary lacks what this tablet has,
+   *   which stays where it is, or where only a person can repair what replication meets
    */
   startReplication(signal: AbortSignal): Promise<void>
   /** Waits until at most `maxLag` behind the primary; after `timeout` says how far behind it still is. */
@@ -70,17 +75,24 @@ export interface TabletDriver {
 
   /** Makes sure that whoever starts mysqld next gets it read-only and not replicating; then stops it, cleanly and proven. */
   stopMysqld(signal: AbortSignal): Promise<{ readonly lsn: bigint }>
-  /** Starts mysqld, read-only and not replicating, and resolves when it answers. */
+  /** Ends a mysqld on data that nobody needs, where it may let nobody in. It is told by SIGTERM or its service, and not killed. */
+  endMysqld(signal: AbortSignal): Promise<void>
+  /**
+   * Starts mysqld, read-only and not replicating, and resolves when it answers.
+   * @throws Refused when it runs and does not let the agent in
+   */
   startMysqld(options: StartOptions): Promise<void>
   /**
    * Gives back to a running mysqld the settings that were captured before its restart, and lifts the guard of `stopMysqld`. A tablet that
-   * became the primary in the meantime stays writable.
+   * became the primary in the meantime stays writable; one that was it stays read-only when another takes writes now.
    * @returns a sentence for each that could not be given back
    */
   applySettings(captured: CapturedSettings): Promise<readonly string[]>
 
   /** @throws ReplicationFailed when no tablet of the shard takes writes, or several do */
   primary(): Promise<PrimaryView>
+  /** What the commits of the present primary wait for; undefined where they wait for nobody. @throws ReplicationFailed as `primary` */
+  primarySemiSync(): Promise<SemiSync | undefined>
   /** Other tablets of the shard that would go on serving without this one. */
   othersServing(): Promise<readonly TabletAlias[]>
 }

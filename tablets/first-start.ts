@@ -1,8 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { type AdminLogin, createAdminUserStatements } from '../mysql/grants.ts'
-import { giveToOwner, privateFolder, privateFolderPath } from '../mysql/private-folder.ts'
+import { type AdminLogin, changeAdminUserStatement, createAdminUserStatements } from '../mysql/admin/grants.ts'
+import { giveToOwner, privateFolder, privateFolderPath } from '../mysql/data/private-folder.ts'
 import type { TabletDriver } from './driver.ts'
 
 /** A file of statements for one start of mysqld; removed when disposed. */
@@ -11,10 +11,14 @@ export interface FirstStartFile extends AsyncDisposable {
 }
 
 /**
- * Statements that let the agent into restored data: accounts and grants come from the server that was backed up. They write no
- * transaction, and work where a persisted super_read_only would refuse them. The file may hold a password: for its owner only.
+ * Statements that let the agent into restored data: accounts and grants come from the server that was backed up, and its own may have
+ * had another password then. They write no transaction, and work where a persisted super_read_only would refuse them. The file may hold a
+ * password: for its owner only.
  */
-export async function firstStartFile(driver: TabletDriver): Promise<FirstStartFile> {
+export async function firstStartFile(
+  driver: TabletDriver,
+  account: 'as it is' | 'changed to our login',
+): Promise<FirstStartFile> {
   const { admin } = driver.config.mysql
   const login: AdminLogin =
     admin.passwordFile === undefined
@@ -24,6 +28,7 @@ export async function firstStartFile(driver: TabletDriver): Promise<FirstStartFi
     'SET GLOBAL super_read_only = OFF',
     'SET sql_log_bin = 0',
     ...createAdminUserStatements(admin.user, login),
+    ...(account === 'as it is' ? [] : [changeAdminUserStatement(admin.user, login)]),
     'SET GLOBAL super_read_only = ON',
   ]
   const { datadir } = await driver.layout()

@@ -1,13 +1,17 @@
-import { constants } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { link, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Lease, parseLease } from '../model/lease.ts'
+import { giveToOwner } from '../mysql/data/private-folder.ts'
+import { isCode, orMissing } from '../mysql/system/system-error.ts'
+import { syncDirectory } from '../storage/file/durable-file.ts'
 
-const UNFINISHED = /^lease\.json\.\d+\.new$/
+const UNFINISHED = /^lease\.json\.[\da-f.]+\.new$/
 
 /**
  * The lease on disk: `lease.json` in the tablet's private folder, so that it moves with the volume.
- * Every change is durable when its promise resolves, and a reader sees a whole lease or none.
+ * Every change is durable when its promise resolves, and a reader sees a whole lease or none. Whoever writes it, it belongs to the owner of
+ * that folder, so that the tablet's agent can read it.
  */
 export class LeaseFile {
   readonly path: string
@@ -18,12 +22,8 @@ export class LeaseFile {
 
   /** @throws FenceBroken when the file is there but is no lease */
   async read(): Promise<Lease | undefined> {
-    try {
-      return parseLease(await readFile(this.path, 'utf8'), this.path)
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-      throw error
-    }
+    const text = await orMissing(readFile(this.path, 'utf8'))
+    return text === undefined ? undefined : parseLease(text, this.path)
   }
 
   /** Creates the lease; false when there is one already, which is left as it is. */
@@ -32,7 +32,7 @@ export class LeaseFile {
     try {
       await link(temporary, this.path)
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+      if (isCode(error, 'EEXIST')) return false
       throw error
     } finally {
       await rm(temporary, { force: true })
@@ -59,23 +59,20 @@ export class LeaseFile {
   }
 
   async #write(lease: Lease): Promise<string> {
-    const temporary = `${this.path}.${process.pid}.new`
+    // One of its own: a run that takes the tablet may write while another one's step does.
+    const temporary = `${this.path}.${process.pid}.${randomBytes(4).toString('hex')}.new`
     const file = await open(temporary, 'w', 0o600)
     try {
       await file.writeFile(`${JSON.stringify(lease, null, 2)}\n`)
       await file.sync()
+      await giveToOwner(dirname(this.path), temporary)
+    } catch (error) {
+      // On a full disk the next try comes in seconds.
+      await rm(temporary, { force: true })
+      throw error
     } finally {
       await file.close()
     }
     return temporary
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
   }
 }

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
-import { TabletkeeperError } from '../model/errors.ts'
-import { assertClaim, type Claim, type Lease } from '../model/lease.ts'
+import { isError, TabletkeeperError } from '../model/errors.ts'
+import { assertClaim, type Claim, foreignLease, foreignTo, type Here, type Lease } from '../model/lease.ts'
 import type { RunKind, StepName } from '../model/runs.ts'
 import type { ServiceType, TabletType } from '../model/tablet-type.ts'
+import { isDiskFull } from '../mysql/system/system-error.ts'
 import type { TabletDriver } from './driver.ts'
 import type { LeaseFile } from './lease-file.ts'
 import { SoleWork, type Work } from './sole-work.ts'
+import { discardStaged } from './staging.ts'
 
 /** Which run wants the tablet, and what it must be given back as. */
 export interface TakeRequest {
@@ -17,7 +19,6 @@ export interface TakeRequest {
   readonly returnTo: ServiceType | null
   readonly mysqldRan: boolean
   readonly serverUuid: string | null
-  readonly machineId: string
   readonly captured: unknown
 }
 
@@ -28,6 +29,13 @@ export interface StepContext {
   readonly lease: Lease
   /** Changes the lease, durably, before the act that it announces. */
   update(change: Partial<Lease>): Promise<Lease>
+}
+
+/** The lease of a tablet as it is on disk. */
+export interface Held {
+  readonly lease: Lease
+  /** Why it is not this tablet's own (`foreignTo`): nobody acts by it then, before a person has said so. */
+  readonly foreign: string | undefined
 }
 
 /** A step of a run, which may hold what nobody else can have meanwhile. */
@@ -44,14 +52,19 @@ export class LeasedTablet {
   readonly driver: TabletDriver
   readonly log: Logger
   readonly #file: LeaseFile
+  readonly #here: () => Promise<Here>
   readonly #work: SoleWork
   #isReturning = false
   #rewriting: Promise<unknown> = Promise.resolve()
 
-  /** @param stopLimit how long a step that was told to stop may take, in milliseconds */
-  constructor(driver: TabletDriver, file: LeaseFile, log: Logger, stopLimit?: number) {
+  /**
+   * @param here which tablet this is, of which server and on which machine
+   * @param stopLimit how long a step that was told to stop may take, in milliseconds
+   */
+  constructor(driver: TabletDriver, file: LeaseFile, here: () => Promise<Here>, log: Logger, stopLimit?: number) {
     this.driver = driver
     this.#file = file
+    this.#here = here
     this.log = log
     this.#work = new SoleWork(stopLimit)
   }
@@ -65,6 +78,12 @@ export class LeasedTablet {
     return this.#file.read()
   }
 
+  /** The same, and whether it is this tablet's own. */
+  async held(): Promise<Held | undefined> {
+    const lease = await this.#file.read()
+    return lease && { lease, foreign: foreignTo(lease, await this.#here()) }
+  }
+
   /** Whether a step or a return acts on the tablet in this process right now. */
   get busy(): boolean {
     return this.#work.isRunning || this.#isReturning
@@ -72,13 +91,17 @@ export class LeasedTablet {
 
   /**
    * Takes the tablet for a run. Taking it again by the same run returns the lease that it has.
-   * @throws TabletBusy when another run holds it
+   * @throws TabletBusy when another run holds it, or it has a lease that is not its own
    */
   take(request: TakeRequest): Promise<Lease> {
     return this.#work.exclusively(async () => {
       const now = new Date().toISOString()
+      const { tablet, machine } = await this.#here()
       const lease: Lease = {
         version: 1,
+        tablet,
+        machineId: machine.id,
+        host: machine.host,
         token: randomBytes(16).toString('hex'),
         since: now,
         state: 'held',
@@ -93,8 +116,11 @@ export class LeasedTablet {
         ...request,
       }
       if (await this.#file.create(lease)) return lease
-      const holder = await this.#file.read()
+      const held = await this.held()
+      const holder = held?.lease
       if (holder === undefined) throw this.#busy('a run that has just ended', true)
+      if (held?.foreign !== undefined)
+        throw foreignLease(holder, held.foreign, tablet, { type: 'TabletBusy', retryable: false })
       if (holder.runId === request.runId && holder.state === 'held') return holder
       throw this.#busy(
         `${holder.workflowId} (run ${holder.runId}) since ${holder.since}`,
@@ -107,7 +133,7 @@ export class LeasedTablet {
   /**
    * Runs one step of the run that holds the lease: aborts and awaits what still runs for this tablet, writes the step's name into
    * the lease, acts.
-   * @throws FenceBroken when the lease is gone, another's, or being returned; nothing was done then
+   * @throws FenceBroken when the lease is gone, another's, not the tablet's own, or being returned; nothing was done then
    */
   async step<T>(
     claim: Claim,
@@ -117,7 +143,7 @@ export class LeasedTablet {
     act: (context: HoldingStep) => Promise<T>,
   ): Promise<T> {
     const result = await this.#work.exclusively(async () => {
-      assertClaim(await this.#file.read(), claim, this.driver.alias)
+      assertClaim(await this.#own({ retryable: false }), claim, this.driver.alias)
       await this.#stopRunning()
       signal.throwIfAborted()
       const since = new Date().toISOString()
@@ -156,7 +182,7 @@ export class LeasedTablet {
   /** Gives the tablet up after a run that left nothing to undo. Without a lease there is nothing to do. */
   release(claim: Claim): Promise<void> {
     return this.#work.exclusively(async () => {
-      const lease = await this.#file.read()
+      const lease = await this.#own({ retryable: false })
       if (lease === undefined || lease.token !== claim.token) return
       assertClaim(lease, claim, this.driver.alias)
       await this.#stopRunning()
@@ -167,6 +193,7 @@ export class LeasedTablet {
   /**
    * Marks the lease `returning`, so that no step begins from here, stops what runs, and lets `act` bring the tablet back; then the
    * lease is gone. Without a lease, or with one that is not `meant`, there is nothing to do and the answer is undefined.
+   * @throws FenceBroken when the lease is not the tablet's own
    */
   returning<T>(
     meant: (lease: Lease) => boolean,
@@ -175,11 +202,16 @@ export class LeasedTablet {
   ): Promise<T | undefined> {
     return this.#work.exclusively(async () => {
       signal.throwIfAborted()
-      const found = await this.#file.read()
+      // Its machine may poll again, or a person say that the tablet moved here: until then its run waits.
+      const found = await this.#own({ retryable: true })
       if (found === undefined || !meant(found)) return undefined
       const change = async (what: Partial<Lease>) =>
         (await this.#rewrite((present = found) => ({ ...present, ...what, state: 'returning' }))) ?? found
-      await change({})
+      await change({}).catch(async (error: unknown) => {
+        if (!isDiskFull(error)) throw error
+        await this.#makeRoom(found, error)
+        await change({})
+      })
       await this.#stopRunning()
       let lease = await change({ step: null })
       const context: StepContext = {
@@ -207,10 +239,26 @@ export class LeasedTablet {
     await this.#work.settled()
   }
 
+  /** What a restore staged and could not discard, since it was killed, may be what fills the disk. @throws `full` when it has to stay */
+  async #makeRoom({ token }: Lease, full: unknown): Promise<void> {
+    await this.#stopRunning()
+    try {
+      await discardStaged(await this.driver.layout(), token)
+    } catch (error) {
+      throw isError(error, 'Refused') ? full : error
+    }
+  }
+
   async #stopRunning(): Promise<void> {
     await this.#work.stop(
       new TabletkeeperError('FenceBroken', `a later attempt or a return to service took over ${this.driver.alias}`),
     )
+  }
+
+  async #own({ retryable }: { readonly retryable: boolean }): Promise<Lease | undefined> {
+    const held = await this.held()
+    if (held?.foreign === undefined) return held?.lease
+    throw foreignLease(held.lease, held.foreign, this.driver.alias, { type: 'FenceBroken', retryable })
   }
 
   async #change(claim: Claim, change: Partial<Lease>): Promise<Lease> {

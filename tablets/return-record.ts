@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { giveToOwner } from '../mysql/data/private-folder.ts'
 
 const recordSchema = z.object({
   token: z.string(),
@@ -15,7 +16,9 @@ export type ReturnRecord = z.infer<typeof recordSchema>
 const pathBeside = (leasePath: string): string => join(dirname(leasePath), 'last-return.json')
 
 export async function recordReturn(leasePath: string, record: ReturnRecord): Promise<void> {
-  await writeFile(pathBeside(leasePath), `${JSON.stringify(record)}\n`, { mode: 0o600 })
+  const path = pathBeside(leasePath)
+  await writeFile(path, `${JSON.stringify(record)}\n`, { mode: 0o600 })
+  await giveToOwner(dirname(path), path)
 }
 
 /** The last return, or undefined when there was none or its record cannot be read: it is only told to people. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { TabletkeeperError } from '../model/errors.ts'
+import { isError, TabletkeeperError } from '../model/errors.ts'
 import type { TabletDriver } from './driver.ts'
 
 /** A mysqld that was told to stop refuses connections at once but may run for minutes. */
@@ -16,9 +16,9 @@ export async function settleMysqld(
   signal: AbortSignal,
   onWait?: (waitingFor: string) => void,
 ): Promise<void> {
-  const deadline = Date.now() + STOP_LIMIT
+  const deadline = performance.now() + STOP_LIMIT
   let answersSince: number | undefined
-  while (Date.now() < deadline) {
+  while (performance.now() < deadline) {
     signal.throwIfAborted()
     const observed = await observe(driver)
     if (observed === 'gone') return
@@ -26,8 +26,8 @@ export async function settleMysqld(
       answersSince = undefined
       onWait?.('mysqld to finish stopping')
     } else {
-      answersSince ??= Date.now()
-      if (Date.now() - answersSince >= STEADY) return
+      answersSince ??= performance.now()
+      if (performance.now() - answersSince >= STEADY) return
     }
     await delay(200, undefined, { signal })
   }
@@ -36,12 +36,13 @@ export async function settleMysqld(
   })
 }
 
-/** `describe` fails with MysqldFailed when a mysqld holds the data files but does not answer. */
+/** `describe` fails with MysqldFailed when a mysqld holds the data files but does not answer, and with Refused when it lets nobody in. */
 async function observe(driver: TabletDriver): Promise<'gone' | 'answers' | 'stopping'> {
   try {
     return (await driver.describe()).mysqld === 'up' ? 'answers' : 'gone'
   } catch (error) {
-    if (error instanceof TabletkeeperError && error.type === 'MysqldFailed') return 'stopping'
+    if (isError(error, 'Refused')) return 'answers'
+    if (isError(error, 'MysqldFailed')) return 'stopping'
     throw error
   }
 }

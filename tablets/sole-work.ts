@@ -62,12 +62,14 @@ export class SoleWork {
     const abort = new AbortController()
     const stop = AbortSignal.any([abort.signal, signal])
     const held = new AsyncDisposableStack()
+    const over = new AbortController()
     const acting = act({
       signal: stop,
       holds: (resource) => void held.use(resource),
       giveUp: (reason) => abort.abort(reason),
     })
-    const end = Promise.race([acting, this.#outlasted(stop, name)]).finally(async () => {
+    const end = Promise.race([acting, this.#outlasted(stop, name, over.signal)]).finally(async () => {
+      over.abort()
       try {
         await held.disposeAsync()
         await ended?.()
@@ -80,8 +82,10 @@ export class SoleWork {
   }
 
   /** Rejects when the work has not ended long after it was told to: others go on without it. */
-  async #outlasted(stop: AbortSignal, name: string): Promise<never> {
-    if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }))
+  async #outlasted(stop: AbortSignal, name: string, over: AbortSignal): Promise<never> {
+    // A signal that somebody listens to is kept for ever.
+    const options = { once: true, signal: over }
+    if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, options))
     await delay(this.#stopLimit, undefined, { ref: false })
     throw new TabletkeeperError('StorageUnavailable', `${name} does not stop: storage hangs`, {
       cause: stop.reason,

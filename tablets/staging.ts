@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
-import { dataRoots } from '../mysql/data-roots.ts'
-import type { ServerLayout } from '../mysql/my-cnf.ts'
-import { discardStaging, type SwapPlan } from '../mysql/swap.ts'
-import { makeStaging, stagingFolder } from '../mysql/swap-folders.ts'
+import { dataRoots } from '../mysql/data/data-roots.ts'
+import type { ServerLayout } from '../mysql/settings/my-cnf.ts'
+import { makeStaging, stagingFolder } from '../mysql/swap/folders.ts'
+import { discardStaging, type SwapPlan } from '../mysql/swap/swap.ts'
 
 /** Where downloaded files wait, by the base that a MANIFEST gives them: inside each data root, since a root may be a mount point. */
 export interface StagingRoots {

@@ -1,8 +1,8 @@
 import { TabletkeeperError } from '../model/errors.ts'
 import type { Lease } from '../model/lease.ts'
-import { proveCleanShutdown } from '../mysql/clean-shutdown.ts'
-import { type FileLock, lockFile } from '../mysql/file-lock.ts'
-import type { ServerLayout } from '../mysql/my-cnf.ts'
+import { proveCleanShutdown } from '../mysql/process/clean-shutdown.ts'
+import type { ServerLayout } from '../mysql/settings/my-cnf.ts'
+import { type FileLock, lockFile } from '../mysql/system/file-lock.ts'
 import type { TabletDriver } from './driver.ts'
 
 /** The clean stop that a backup is of, and what was read before it. */

@@ -1,21 +1,28 @@
+import type { Server } from 'node:http'
 import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Worker, type WorkerInterceptors } from '@temporalio/worker'
 import type { Logger } from 'pino'
 import { activitiesOf } from '../activities/tablet-activities.ts'
 import type { TabletAlias } from '../model/alias.ts'
 import { type Config, findTablet, type TabletConfig } from '../model/config.ts'
 import { TabletkeeperError } from '../model/errors.ts'
+import { agentIdentity, type Machine } from '../model/machine.ts'
 import { agentQueue } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import { openStore } from '../storage/kinds.ts'
 import type { RunIdentity, RunState } from '../tablets/run-state.ts'
-import { machineId } from './machine-id.ts'
+import { thisMachine } from './machine.ts'
 import { type OpenTablet, openTablet } from './open-tablet.ts'
 import { Reconciler } from './reconciler.ts'
 import { endInterruptedSteps, runStateOf } from './run-state.ts'
 import { serveHealth } from './serving.ts'
+import { agentsElsewhere, assertSoleAgent } from './sole-agent.ts'
 import { bootstrapEmptyTablet } from './starting-restore.ts'
 import { linkToTemporal, type TemporalLink } from './temporal.ts'
+
+/** How long the other workers get to end when one has failed: longer than a step takes to be given up. */
+const LAST_WORK = 90_000
 
 export interface AgentOptions {
   readonly config: Config
@@ -27,6 +34,8 @@ export interface AgentOptions {
   readonly log: Logger
   /** Around every activity: for tracing, and for tests that need a step to fail. */
   readonly interceptors?: WorkerInterceptors
+  /** The one that it runs on; for tests, which have one machine. */
+  readonly machine?: Machine
   /** When a copy tells its run how far it is (`SIGNAL_AFTER`); for tests. */
   readonly signalAfter?: readonly number[]
   /** Called when every tablet's queue is polled. */
@@ -39,25 +48,27 @@ export interface AgentOptions {
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, signal, log } = options
-  const opened = await openTablets(options)
-  const stopping = new AbortController()
+  const machine = options.machine ?? (await thisMachine())
+  const opened = await openTablets(options, machine)
+  const ending = new AbortController()
+  const failing = new AbortController()
+  // What the background waits for, such as a return to service, ends as soon as the agent is told to: its workers may wait for that.
+  const stopping = AbortSignal.any([signal, failing.signal, ending.signal])
   let link: TemporalLink | undefined
+  let health: Server | undefined
   const runState = async (run: RunIdentity): Promise<RunState> =>
     link === undefined ? 'unknown' : await runStateOf(link.client, run, log)
   const reconcilers = new Map(opened.map((open) => [open, new Reconciler(open, { config, runState })]))
-  const background = opened.flatMap((open) => [
-    open.lag.run(stopping.signal),
-    reconcilers.get(open)?.run(stopping.signal),
-  ])
-  const health = await serveHealth(config, opened)
+  const background = opened.flatMap((open) => [open.lag.run(ending.signal), reconcilers.get(open)?.run(stopping)])
   try {
-    link = await linkToTemporal(signal, log)
-    await pollUntilAborted(options, opened, reconcilers, link)
+    health = await serveHealth(config, opened)
+    link = await linkToTemporal(config.temporal, signal, log)
+    await pollUntilAborted(options, opened, reconcilers, link, machine, failing)
   } catch (error) {
     if (!signal.aborted) throw error
   } finally {
-    stopping.abort()
-    health.close()
+    ending.abort()
+    health?.close()
     await Promise.all(opened.flatMap((open) => [open.tablet.stop(), open.clones.stop()]))
     await Promise.all(background)
     await Promise.all(opened.map((open) => open.close()))
@@ -70,10 +81,12 @@ async function pollUntilAborted(
   opened: readonly OpenTablet[],
   reconcilers: ReadonlyMap<OpenTablet, Reconciler>,
   link: TemporalLink,
+  machine: Machine,
+  failing: AbortController,
 ): Promise<void> {
   const { config, signal, log } = options
   const store = await openStore(config.storage)
-  const machine = await machineId()
+  await Promise.all(opened.map((open) => assertAlone(open, link, machine, signal)))
   const workers = await Promise.all(
     opened.map(async (open) => {
       const { tablet, clones, lag, keepType } = open
@@ -89,18 +102,18 @@ async function pollUntilAborted(
         store,
         lag,
         log: tablet.log,
-        machineId: machine,
+        agentsElsewhere: async () =>
+          (await agentsElsewhere(link.client, tablet.driver.alias, machine)).map(({ identity }) => identity),
         runState,
         workflowGone,
         signalAfter,
         keepType,
       }
       return await Worker.create({
-        connection: link.connection,
-        namespace: link.namespace,
+        ...link.workerOptions(options.interceptors),
         taskQueue,
+        identity: agentIdentity(machine, process.pid),
         activities: { ...activitiesOf(context) },
-        ...(options.interceptors === undefined ? {} : { interceptors: options.interceptors }),
         // A return to service never waits behind a copy; idle polls cost the server, and there is one worker for each tablet.
         maxConcurrentActivityTaskExecutions: 8,
         maxConcurrentActivityTaskPolls: 2,
@@ -111,38 +124,61 @@ async function pollUntilAborted(
     }),
   )
   const shutdown = (): void => {
-    for (const worker of workers) worker.shutdown()
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown()
   }
   signal.addEventListener('abort', shutdown, { once: true })
-  const running = Promise.all(workers.map((worker) => worker.run()))
-  log.info(
-    {
-      event: 'ready',
-      tablets: opened.map((open) => open.tablet.driver.alias),
-      storage: store.description,
-      listen: config.agent.listen,
-    },
-    'agent polls its tablets',
+  const running = workers.map((worker) => worker.run())
+  try {
+    log.info(
+      {
+        event: 'ready',
+        tablets: opened.map((open) => open.tablet.driver.alias),
+        storage: store.description,
+        listen: config.agent.listen,
+      },
+      'agent polls its tablets',
+    )
+    options.onReady?.()
+    const stopping = AbortSignal.any([signal, failing.signal])
+    const starting = config.agent.restoreFromBackup ? opened : []
+    await Promise.all([...running, ...starting.map((open) => bootstrapEmptyTablet(link.client, open, stopping))])
+  } finally {
+    // Where one fails, the others end before the locks that they work under are given up.
+    shutdown()
+    failing.abort()
+    // No longer than this for one that hangs in a mount: an agent that neither works nor ends is started by nobody.
+    await Promise.race([Promise.allSettled(running), delay(LAST_WORK, undefined, { ref: false })])
+  }
+}
+
+async function assertAlone({ tablet }: OpenTablet, link: TemporalLink, machine: Machine, signal: AbortSignal) {
+  const { alias } = tablet.driver
+  await assertSoleAgent(link.client, alias, machine, signal, (identity) =>
+    tablet.log.warn(
+      { event: 'sole agent', identity },
+      `${identity} took tasks of ${alias} lately: waiting until it is known to be gone`,
+    ),
   )
-  options.onReady?.()
-  const starting = config.agent.restoreFromBackup ? opened : []
-  await Promise.all([running, ...starting.map((open) => bootstrapEmptyTablet(link.client, open, signal))])
 }
 
 /** Runs that were at work on a tablet when its agent ended: the one that holds it, and those that copy from clones of it. */
 async function runsAt({ tablet, clones }: OpenTablet): Promise<RunIdentity[]> {
   // What cannot be read is told by the reconciler; the other tablets of this host need their agent.
-  const lease = await tablet.lease().catch(() => undefined)
+  const held = await tablet.held().catch(() => undefined)
   const records = await clones.all().catch(() => [])
-  const runs = lease === undefined ? records : [lease, ...records]
+  // By a lease that came with a copy of the data nobody here was at work.
+  const runs = held === undefined ? records : held.foreign === undefined ? [held.lease, ...records] : []
   return [...new Map(runs.map((run) => [run.runId, run])).values()]
 }
 
-async function openTablets({ config, tablets, initTabletType, log }: AgentOptions): Promise<OpenTablet[]> {
+async function openTablets(
+  { config, tablets, initTabletType, log }: AgentOptions,
+  machine: Machine,
+): Promise<OpenTablet[]> {
   const chosen = tablets?.map((alias) => findTablet(config, alias)) ?? tabletsHere(config)
   const opened: OpenTablet[] = []
   try {
-    for (const own of chosen) opened.push(await openTablet(config, own, initTabletType, log))
+    for (const own of chosen) opened.push(await openTablet(config, own, { initTabletType, machine, log }))
   } catch (error) {
     await Promise.all(opened.map((open) => open.close()))
     throw error

@@ -26,18 +26,18 @@ const FAIL_INSTEAD_OF_BLOCKING = { '*': ['NondeterminismError', 'Error'] }
 /** Runs workflows, and activities that need only storage, until aborted. */
 export async function runControl({ config, signal, log, onReady }: ControlOptions): Promise<void> {
   const store = await openStore(config.storage)
-  const link = await linkToTemporal(signal, log).catch((error: unknown) => {
+  const link = await linkToTemporal(config.temporal, signal, log).catch((error: unknown) => {
     if (signal.aborted) return undefined
     throw error
   })
   if (link === undefined) return
   const { connection, namespace, client } = link
   await registerSearchAttributes(client, namespace, log)
+  const code = workflowCode(link.isEncrypted)
   const worker = await Worker.create({
-    connection,
-    namespace,
+    ...link.workerOptions(code.interceptors),
     taskQueue: CONTROL_QUEUE,
-    ...workflowCode,
+    ...code.source,
     activities: { ...controlActivities(store, log), ...verifyActivities(store, config, { log }) },
     workflowFailureErrorTypes: FAIL_INSTEAD_OF_BLOCKING,
     // Progress is seen from outside as it is, and a verification hears within a second that it was cancelled.

@@ -1,11 +1,14 @@
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Config, TabletConfig } from '../model/config.ts'
 import { TabletkeeperError } from '../model/errors.ts'
+import type { Machine } from '../model/machine.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
-import { type FileLock, lockFile } from '../mysql/file-lock.ts'
-import { privateFolder } from '../mysql/private-folder.ts'
+import { privateFolder } from '../mysql/data/private-folder.ts'
+import { serverUuidOf } from '../mysql/settings/staged-config.ts'
+import type { FileLock } from '../mysql/system/file-lock.ts'
+import { agentLockPath, lastAgent, lockAsAgent } from '../tablets/agent-lock.ts'
 import { TabletClones } from '../tablets/clones.ts'
 import { LagMonitor } from '../tablets/lag-monitor.ts'
 import { LeaseFile } from '../tablets/lease-file.ts'
@@ -25,6 +28,14 @@ export interface OpenTablet {
   close(): Promise<void>
 }
 
+export interface OpenOptions {
+  /** What it is for, whatever the configuration says. */
+  readonly initTabletType?: ReplicaType | undefined
+  /** The one that this process runs on. */
+  readonly machine: Machine
+  readonly log: Logger
+}
+
 /**
  * Opens a tablet for acting on it. Until it is closed no other process can.
  * @throws TabletBusy when another agent looks after it
@@ -32,8 +43,7 @@ export interface OpenTablet {
 export async function openTablet(
   config: Config,
   own: TabletConfig,
-  forced: ReplicaType | undefined,
-  log: Logger,
+  { initTabletType: forced, machine, log }: OpenOptions,
 ): Promise<OpenTablet> {
   const peers = [...(config.shards.get(own.shard)?.values() ?? [])].filter((peer) => peer.alias !== own.alias)
   let kept: ReplicaType | undefined
@@ -47,8 +57,9 @@ export async function openTablet(
   await leaseFile.removeUnfinished()
   const typeFile = join(folder, 'tablet-type')
   kept = parseType(await readFile(typeFile, 'utf8').catch(() => ''))
+  const here = async () => ({ tablet: own.alias, machine, serverUuid: await serverUuidOf(datadir) })
   return {
-    tablet: new LeasedTablet(driver, leaseFile, log.child({ tablet: own.alias })),
+    tablet: new LeasedTablet(driver, leaseFile, here, log.child({ tablet: own.alias })),
     clones: new TabletClones(driver),
     lag: new LagMonitor(driver),
     folder,
@@ -62,26 +73,12 @@ export async function openTablet(
 }
 
 async function lockAlone(folder: string, own: TabletConfig): Promise<FileLock> {
-  const path = join(folder, LOCK)
-  await (await open(path, 'a', 0o600)).close()
-  const lock = await lockFile(path)
-  if (lock === undefined) {
-    const holder = await lastAgent(folder)
-    const { alias, pid } = holder ?? { alias: own.alias, pid: 'unknown' }
-    throw new TabletkeeperError('TabletBusy', `another agent on this host (pid ${pid}) looks after ${alias}`, {
-      hint: `Nothing was changed. Stop that one first: it has locked ${path}.`,
-    })
-  }
-  await writeFile(path, `${own.alias} ${process.pid}\n`)
-  return lock
-}
-
-const LOCK = 'agent.lock'
-
-/** Who looks after the tablet of this private folder, or did so last. */
-export async function lastAgent(folder: string): Promise<{ readonly alias: string; readonly pid: string } | undefined> {
-  const [, alias, pid] = /^(\S+) (\d+)\n$/.exec(await readFile(join(folder, LOCK), 'utf8').catch(() => '')) ?? []
-  return alias === undefined || pid === undefined ? undefined : { alias, pid }
+  const lock = await lockAsAgent(folder, own.alias)
+  if (lock !== undefined) return lock
+  const { alias, pid } = (await lastAgent(folder)) ?? { alias: own.alias, pid: 'unknown' }
+  throw new TabletkeeperError('TabletBusy', `another agent on this host (pid ${pid}) looks after ${alias}`, {
+    hint: `Nothing was changed. Stop that one first: it has locked ${agentLockPath(folder)}.`,
+  })
 }
 
 function parseType(text: string): ReplicaType | undefined {

@@ -5,17 +5,25 @@ import type { Logger } from 'pino'
 import type { TabletAlias } from '../model/alias.ts'
 import { type Config, findTablet } from '../model/config.ts'
 import { isError, TabletkeeperError } from '../model/errors.ts'
-import { readServerLayout } from '../mysql/my-cnf.ts'
-import { privateFolderPath } from '../mysql/private-folder.ts'
+import { foreignLease, foreignTo } from '../model/lease.ts'
+import { giveToOwner, privateFolderPath } from '../mysql/data/private-folder.ts'
+import { readServerLayout } from '../mysql/settings/my-cnf.ts'
+import { serverUuidOf } from '../mysql/settings/staged-config.ts'
+import { ownedFile } from '../mysql/system/file-owner.ts'
+import { isCode } from '../mysql/system/system-error.ts'
+import { lastAgent } from '../tablets/agent-lock.ts'
 import { LeaseFile } from '../tablets/lease-file.ts'
 import { lastReturn } from '../tablets/return-record.ts'
 import { type ReturnOutcome, returnToService } from '../tablets/return-to-service.ts'
-import { lastAgent, openTablet } from './open-tablet.ts'
+import { thisMachine } from './machine.ts'
+import { openTablet } from './open-tablet.ts'
 import { RETURN_REQUEST } from './reconciler.ts'
 
 export interface ReturnTabletOptions {
   readonly config: Config
   readonly alias: TabletAlias
+  /** A person has said that the tablet moved here: a lease that is not its own becomes its own. */
+  readonly forceForeignLease?: boolean | undefined
   readonly log: Logger
   readonly onWait?: (waitingFor: string) => void
 }
@@ -23,9 +31,30 @@ export interface ReturnTabletOptions {
 /**
  * Returns a tablet of this host to service for a person, Temporal or not: by asking the agent that looks after it, or, when none runs,
  * itself.
- * @throws Refused when the data directory of this host is another tablet's; whatever `returnToService` throws, and the lease stays then
+ * @throws Refused when the data directory of this host is another tablet's, or another user's, or its lease is not its own; whatever
+ *   `returnToService` throws, and the lease stays then
  */
 export async function returnTablet(options: ReturnTabletOptions): Promise<ReturnOutcome> {
+  try {
+    return await returnOwn(options)
+  } catch (error) {
+    throw isCode(error, 'EACCES', 'EPERM') ? await asOthersFile(error, options) : error
+  }
+}
+
+/** What to say where the agent's user has to ask. */
+async function asOthersFile(cause: unknown, { alias, forceForeignLease }: ReturnTabletOptions): Promise<unknown> {
+  if (!(cause instanceof Error && 'path' in cause && typeof cause.path === 'string')) return cause
+  const { path, owner } = await ownedFile(cause.path)
+  const typed = `sudo tabletkeeper agent return ${alias}${forceForeignLease ? ' --force-foreign-lease' : ''}`
+  return new TabletkeeperError(
+    'Refused',
+    `${path} belongs to ${owner}: type it as root, or as the user that the agent runs as`,
+    { cause, hint: typed },
+  )
+}
+
+async function returnOwn(options: ReturnTabletOptions): Promise<ReturnOutcome> {
   const { config, alias, log, onWait } = options
   const own = findTablet(config, alias)
   const { datadir } = await readServerLayout(own.mysql.mysqld, own.mysql.defaultsFile)
@@ -40,8 +69,9 @@ export async function returnTablet(options: ReturnTabletOptions): Promise<Return
       },
     )
   }
+  await ownLease(datadir, alias, options.forceForeignLease === true)
   try {
-    const open = await openTablet(config, own, undefined, log)
+    const open = await openTablet(config, own, { machine: await thisMachine(), log })
     try {
       return await returnToService(open.tablet, {
         by: 'person',
@@ -59,6 +89,20 @@ export async function returnTablet(options: ReturnTabletOptions): Promise<Return
   return await askAgent(folder, onWait)
 }
 
+/** A lease that came with a copy of the data is not acted by before it was made the tablet's own; nobody else changes it meanwhile. */
+async function ownLease(datadir: string, tablet: TabletAlias, force: boolean): Promise<void> {
+  const file = new LeaseFile(privateFolderPath(datadir))
+  const lease = await file.read()
+  if (lease === undefined) return
+  const machine = await thisMachine()
+  const serverUuid = await serverUuidOf(datadir)
+  const why = foreignTo(lease, { tablet, machine, serverUuid })
+  if (why === undefined) return
+  if (!force) throw foreignLease(lease, why, tablet, { type: 'Refused', retryable: false })
+  const { id: machineId, host } = machine
+  await file.replace({ ...lease, tablet, machineId, host, serverUuid: serverUuid ?? null })
+}
+
 /** The agent sees the request within seconds, acts by its own rules, and leaves its record when the tablet serves again. */
 async function askAgent(folder: string, onWait?: (waitingFor: string) => void): Promise<ReturnOutcome> {
   const leaseFile = new LeaseFile(folder)
@@ -67,6 +111,7 @@ async function askAgent(folder: string, onWait?: (waitingFor: string) => void): 
   const request = join(folder, RETURN_REQUEST)
   await writeFile(request, '', { mode: 0o600 })
   try {
+    await giveToOwner(folder, request)
     onWait?.('the agent of this host to return the tablet')
     let failure = ''
     while ((await leaseFile.read())?.token === lease.token) {

@@ -64,5 +64,6 @@ async function withinLimit<T>(answer: Promise<T>): Promise<T> {
 
 function inNamespaceOf(client: Client, { namespace }: RunIdentity): Client {
   if (namespace === client.options.namespace) return client
-  return new Client({ connection: client.connection, namespace })
+  const { dataConverter } = client.options
+  return new Client({ connection: client.connection, namespace, ...(dataConverter && { dataConverter }) })
 }

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { Config } from '../model/config.ts'
 import { messageOf, TabletkeeperError } from '../model/errors.ts'
-import { judgeServing } from '../tablets/serving.ts'
+import { judgeServing, type Serving } from '../tablets/serving.ts'
 import type { OpenTablet } from './open-tablet.ts'
 
 const PATH = /^\/tablets\/([^/]+)\/serving$/
@@ -45,7 +45,10 @@ export async function serveHealth(config: Config, tablets: readonly OpenTablet[]
   return server
 }
 
-async function judge(open: OpenTablet, config: Config) {
+async function judge(open: OpenTablet, config: Config): Promise<Omit<Serving, 'hint'>> {
   const { tablet, lag, emptyBecause } = open
-  return judgeServing(tablet.driver, await tablet.lease(), lag.latest, config.backup.maxLag, emptyBecause)
+  const judged = judgeServing(tablet.driver, await tablet.held(), lag.latest, config.backup.maxLag, emptyBecause)
+  // What to do is for people: `check` says it.
+  const { hint: _forPeople, ...told } = judged
+  return told
 }

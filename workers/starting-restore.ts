@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ApplicationFailure, type Client, WorkflowFailedError } from '@temporalio/client'
 import { messageOf } from '../model/errors.ts'
-import { type BootstrapInput, CONTROL_QUEUE } from '../model/runs.ts'
+import type { BootstrapInput } from '../model/runs.ts'
 import { formatDuration } from '../model/units.ts'
-import { emptiness } from '../mysql/data-directory.ts'
+import { emptiness } from '../mysql/data/data-directory.ts'
 import type { OpenTablet } from './open-tablet.ts'
+import { describeStart, runIdOf } from './run-start.ts'
+import { registeredAttributes } from './search-attributes.ts'
 
 const FIRST_PAUSE = 5_000
 const LOOK_EVERY = 2_000
@@ -53,14 +55,15 @@ async function isEmptyAndFree({ tablet }: OpenTablet): Promise<boolean> {
 async function bootstrap(client: Client, open: OpenTablet, signal: AbortSignal): Promise<Failure | undefined> {
   const { driver, log } = open.tablet
   const input: BootstrapInput = { shard: driver.shard, tablet: driver.alias }
-  const workflowId = `bootstrap/${driver.shard}/${driver.alias}`
+  const workflowId = runIdOf('bootstrap', input, new Date())
   try {
+    const start = describeStart('bootstrap', input, await registeredAttributes(client))
     const run = await client.workflow.start('bootstrap', {
+      ...start,
+      staticSummary: `${start.staticSummary}, at its agent's start`,
       args: [input],
-      taskQueue: CONTROL_QUEUE,
       workflowId,
       workflowIdConflictPolicy: 'USE_EXISTING',
-      staticSummary: `bootstrap ${driver.alias} of ${driver.shard}, at its agent's start`,
     })
     log.info({ event: 'bootstrap', workflowId }, `${driver.alias} is empty: ${workflowId} restores it`)
     // Not `result` alone: a native connection cannot be told to give up waiting for it (TODO of SDK 1.24).

@@ -7,9 +7,27 @@ export function createLog(
   level: string = process.env['LOG_LEVEL'] ?? 'info',
 ): Logger {
   return pino(
-    { level, base: { role }, timestamp: pino.stdTimeFunctions.isoTime },
+    { level, base: { role }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { log: withoutSecrets } },
     pino.destination({ fd: 2, sync: true }),
   )
+}
+
+/** Errors say what happened, and no more: those of a store's SDK hold what it was sent, keys included, where it refused a signature. */
+function withoutSecrets(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? toldOf(value) : value]),
+  )
+}
+
+interface ToldError {
+  readonly type: string
+  readonly message: string
+  readonly stack: string | undefined
+  readonly cause?: ToldError
+}
+
+function toldOf({ name, message, stack, cause }: Error): ToldError {
+  return { type: name, message, stack, ...(cause instanceof Error ? { cause: toldOf(cause) } : {}) }
 }
 
 let installed = false

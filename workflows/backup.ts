@@ -1,7 +1,17 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow'
 import { backupNameOf } from '../model/backup-name.ts'
 import type { BackupInput, BackupResult } from '../model/runs.ts'
-import { checkDetail, cloneDetail, copyDetail, drainDetail, pageWarnings, planDetail, rejoinDetail } from './details.ts'
+import {
+  brokenWarnings,
+  checkDetail,
+  cloneDetail,
+  copyDetail,
+  drainDetail,
+  errantWarnings,
+  pageWarnings,
+  planDetail,
+  rejoinDetail,
+} from './details.ts'
 import { parseBackupInput } from './input.ts'
 import { onControl, onTablet } from './options.ts'
 import { Run } from './run.ts'
@@ -13,7 +23,7 @@ import { settled } from './settled.ts'
  */
 export async function backup(given: BackupInput): Promise<BackupResult> {
   const input = parseBackupInput(given)
-  const { tablet, shard, concurrency } = input
+  const { tablet, shard, concurrency, allowPrimary, force } = input
   const name = backupNameOf(tablet, workflowInfo().startTime)
   const run = new Run('backup', input, name)
   const agent = onTablet(tablet, input.agentTimeout)
@@ -22,7 +32,7 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
   try {
     const plan = await run.step('preflight', () => contact.preflightBackup(input), planDetail)
     const { snapshot } = plan
-    const held = await run.holding(agent, async ({ token }) => {
+    const held = await run.holding(agent, { allowPrimary }, async ({ token }) => {
       const isCloned = snapshot === 'reflink'
       if (isCloned) dropClone = () => run.undo('dropClone', () => wayBack.dropClone({ token }))
       await run.step(
@@ -37,7 +47,7 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
       )
       await run.step(
         'stopMysqld',
-        () => steps.stopMysqld({ token }),
+        () => steps.stopMysqld({ token, force }),
         () => 'clean',
       )
       const copied = await settled(
@@ -52,19 +62,24 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
         await run.step('releaseTablet', () => steps.releaseTablet({ token }))
         return rejoined
       })
-      return { token, position, copied: copied(), type: back.type, lagSeconds: back.lagSeconds }
+      if (back.broken !== undefined) run.unserved(back.broken)
+      return { token, position, copied: copied(), back }
     })
 
-    const { token, position, type, lagSeconds } = held
+    const { token, position, back } = held
     const copied =
       held.copied ??
       (await run.step('uploadFiles', () => unhurried.uploadFiles({ token, backup: name, concurrency }), copyDetail))
     await run.step('checkBackup', () => unhurried.checkBackup({ backup: name }), checkDetail)
     const { outOfServiceSeconds } = run
-    await run.step('publishBackup', () => unhurried.publishBackup({ backup: name, outOfServiceSeconds }))
+    const published = await run.step('publishBackup', () =>
+      unhurried.publishBackup({ backup: name, outOfServiceSeconds }),
+    )
     const { seconds } = run
     await dropClone()
-    const warnings = [...plan.warnings, ...pageWarnings(copied, tablet)]
+    const found = [...pageWarnings(copied, tablet), ...errantWarnings(published, name), ...brokenWarnings(back, tablet)]
+    const warnings = [...plan.warnings, ...found]
+    const { type, lagSeconds } = back
     const result = { backup: name, shard, tablet, position, ...copied, snapshot, type, lagSeconds }
     return { ...result, seconds, outOfServiceSeconds, warnings }
   } catch (error) {

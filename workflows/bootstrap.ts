@@ -19,7 +19,9 @@ export async function bootstrap(given: BootstrapInput): Promise<RestoreResult> {
     const plan = await run.step('preflight', () =>
       agent.contact.preflightRestore({ kind: 'bootstrap', backup: found, type }),
     )
-    const restored = await restoreTablet(run, agent, found, plan, input.concurrency)
+    const { concurrency } = input
+    // A new tablet has nothing that could serve meanwhile.
+    const restored = await restoreTablet(run, agent, found, plan, { downloading: agent.unhurried, concurrency })
     const { seconds, outOfServiceSeconds } = run
     return { shard, tablet, backup, position, ...restored, seconds, outOfServiceSeconds, warnings: plan.warnings }
   } catch (error) {

@@ -1,12 +1,13 @@
 import type { BackupPlan, CopySummary, FoundBackup, Rejoined } from '../activities/contract.ts'
 import type { TabletAlias } from '../model/alias.ts'
+import type { BackupName } from '../model/backup-name.ts'
 import type { Warning } from '../model/runs.ts'
 import { formatAmounts, formatBytes } from '../model/units.ts'
 import type { Verification } from '../model/verification.ts'
 
 /** What came of a step, in the few words that fit on its line. */
 export const planDetail = (plan: BackupPlan): string =>
-  `lag ${plan.lagSeconds}s · ${formatBytes(plan.dataBytes)} · ${plan.othersServing === 1 ? '1 other keeps' : `${plan.othersServing} others keep`} serving${plan.snapshot === 'reflink' ? ' · from a clone' : ''}`
+  `lag ${plan.lagSeconds}s · ${formatBytes(plan.dataBytes)} · ${plan.othersServing === 0 ? 'nobody else serves' : plan.othersServing === 1 ? '1 other keeps serving' : `${plan.othersServing} others keep serving`}${plan.snapshot === 'reflink' ? ' · from a clone' : ''}`
 
 export const drainDetail = (drained: { readonly sessionsEnded: number }): string =>
   drained.sessionsEnded === 0 ? 'no client left' : `${drained.sessionsEnded} clients ended`
@@ -33,8 +34,29 @@ export function pageWarnings({ badPages, firstBadPages }: CopySummary, tablet: T
   ]
 }
 
+/** A backup that nothing is restored from is one only for who looks for what a failover has lost. */
+export function errantWarnings(published: { readonly errant: string | null } | null, backup: BackupName): Warning[] {
+  // Histories that were recorded before have no answer of that step.
+  const errant = published?.errant ?? null
+  if (errant === null) return []
+  return [
+    {
+      about: backup,
+      message: `it holds transactions that the primary never had, so no restore chooses it: ${errant}`,
+      hint: 'A failover left them behind. Take another backup; what was lost can be read in this one.',
+    },
+  ]
+}
+
 export const rejoinDetail = (back: Rejoined): string =>
-  `type ${back.type}, lag ${back.lagSeconds ?? 0}s${back.caughtUp ? '' : ', not caught up: unserved until it is'}`
+  back.broken === undefined
+    ? `type ${back.type}, lag ${back.lagSeconds ?? 0}s${back.caughtUp ? '' : ', not caught up: unserved until it is'}`
+    : `type ${back.type}, unserved: replication does not run`
+
+/** The backup is whole; the tablet needs somebody. */
+export function brokenWarnings({ broken }: Pick<Rejoined, 'broken'>, tablet: TabletAlias): Warning[] {
+  return broken === undefined ? [] : [{ about: tablet, message: `it is unserved: ${broken}` }]
+}
 
 export const foundDetail = (backup: FoundBackup): string => (backup.found ? backup.backup : 'none: starts empty')
 

@@ -36,7 +36,7 @@ export function causeOf(error: unknown, tablet: TabletAlias | null): Cause {
     return {
       type: 'NoAgent',
       message: `no agent polls the queue of ${tablet}`,
-      hint: `Nothing was changed. Start it on the tablet's host: tabletkeeper agent --tablet ${tablet}`,
+      hint: "Nothing was changed. Start its agent on the tablet's host: systemctl start tabletkeeper-agent.",
     }
   }
   if (inner instanceof TimeoutFailure) {

@@ -1,5 +1,5 @@
 export { backup } from './backup.ts'
 export { bootstrap } from './bootstrap.ts'
-export { checkStorage, inspectTablet } from './inspect.ts'
+export { checkAgentRights, checkStorage, inspectTablet } from './inspect.ts'
 export { restore } from './restore.ts'
 export { verifyBackup } from './verify-backup.ts'

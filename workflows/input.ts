@@ -1,8 +1,15 @@
 import { parseAlias } from '../model/alias.ts'
 import { parseBackupName } from '../model/backup-name.ts'
 import { TabletkeeperError } from '../model/errors.ts'
-import type { BackupInput, BootstrapInput, RestoreInput, RunInput } from '../model/runs.ts'
+import {
+  BACKUP_FORCES,
+  type BackupInput,
+  type BootstrapInput,
+  type RestoreInput,
+  type RunInput,
+} from '../model/runs.ts'
 import { parseShardName } from '../model/shard-name.ts'
+import { parseTime } from '../model/time.ts'
 import { parseDuration } from '../model/units.ts'
 import type { VerifyInput } from '../model/verification.ts'
 
@@ -21,8 +28,13 @@ export function parseRunInput<Input extends RunInput>(given: Input, known: reado
 
 /** @throws InvalidInput */
 export function parseBackupInput(given: BackupInput): Parsed<BackupInput> {
-  const input = parseRunInput(given, [...COMMON, 'concurrency', 'interval'])
+  const input = parseRunInput(given, [...COMMON, 'concurrency', 'allowPrimary', 'force', 'interval'])
   assertConcurrency(input.concurrency)
+  if (input.allowPrimary !== undefined && typeof input.allowPrimary !== 'boolean')
+    throw invalid('allowPrimary', input.allowPrimary, 'true or false')
+  const { force = [] } = input
+  if (!Array.isArray(force) || force.some((one) => !BACKUP_FORCES.includes(one)))
+    throw invalid('force', force, `a list of ${BACKUP_FORCES.join(', ')}`)
   if (input.interval !== undefined) parseDuration(input.interval)
   return input
 }
@@ -34,8 +46,7 @@ export function parseRestoreInput(given: RestoreInput): Parsed<RestoreInput> {
   if (input.backup !== undefined && input.before !== undefined)
     throw invalid('backup and before', input.before, 'only one of them')
   if (input.backup !== undefined) parseBackupName(input.backup)
-  if (input.before !== undefined && Number.isNaN(Date.parse(input.before)))
-    throw invalid('before', input.before, 'a time in RFC 3339')
+  if (input.before !== undefined) parseTime(input.before)
   return input
 }
 

@@ -20,7 +20,8 @@ export async function restore(given: RestoreInput): Promise<RestoreResult> {
       })
     run.backup = found.backup
     const plan = await run.step('preflight', () => agent.contact.preflightRestore({ kind: 'restore', backup: found }))
-    const restored = await restoreTablet(run, agent, found, plan, input.concurrency)
+    const { concurrency } = input
+    const restored = await restoreTablet(run, agent, found, plan, { downloading: agent.steps, concurrency })
     const { seconds, outOfServiceSeconds } = run
     const { backup, position } = found
     return { shard, tablet, backup, position, ...restored, seconds, outOfServiceSeconds, warnings: plan.warnings }

@@ -8,6 +8,12 @@ export interface RestoredTablet extends Pick<Rejoined, 'type' | 'lagSeconds'> {
   readonly dataBytes: number
 }
 
+interface HowToDownload {
+  /** By how long storage that is away is waited for. */
+  readonly downloading: Pick<TabletAgent['steps'], 'downloadFiles'>
+  readonly concurrency: number | undefined
+}
+
 /**
  * The steps from a tablet in any state to one with the backup's data that replicates: what `restore` and `bootstrap` share.
  * Until the data are proven the old ones lie aside and come back on any failure.
@@ -17,15 +23,15 @@ export async function restoreTablet(
   agent: TabletAgent,
   backup: FoundBackup,
   plan: RestorePlan,
-  concurrency: number | undefined,
+  { downloading, concurrency }: HowToDownload,
 ): Promise<RestoredTablet> {
   const { steps } = agent
-  return await run.holding(agent, async ({ token }) => {
+  return await run.holding(agent, {}, async ({ token }) => {
     await run.step('takeOutOfService', () => steps.takeOutOfService({ token, type: 'RESTORE' }), drainDetail)
     await run.step('stopMysqld', () => steps.stopMysqld({ token }))
     let dataBytes = 0
     if (backup.found) {
-      const download = () => steps.downloadFiles({ token, backup: backup.backup, concurrency })
+      const download = () => downloading.downloadFiles({ token, backup: backup.backup, concurrency })
       dataBytes = (await run.step('downloadFiles', download, downloadDetail)).dataBytes
     } else {
       await run.step('initializeTablet', () => steps.initializeFiles({ token }))

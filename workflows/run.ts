@@ -8,14 +8,14 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { TokenInput } from '../activities/contract.ts'
+import type { TakeInput, TokenInput } from '../activities/contract.ts'
 import type { BackupName } from '../model/backup-name.ts'
 import { formatReport, type ProgressReport, parseProgressReport } from '../model/progress-report.ts'
 import { type ReturnedBy, type RunProgress, type StepName, stepTitle, type WorkflowKind } from '../model/runs.ts'
 import { formatDuration } from '../model/units.ts'
 import { type Cause, causeOf, hintOf, runFailure, withNothingChanged } from './failure.ts'
 import type { TabletAgent } from './options.ts'
-import { abandonSignal, contentOf, progressSignal } from './signals.ts'
+import { abandonSignal, contentOf, isHostLost, progressSignal } from './signals.ts'
 
 /** What the run did, does and waits for. */
 export const progressQuery = defineQuery<RunProgress>('progress')
@@ -48,7 +48,8 @@ export class Run {
     const root = CancellationScope.current()
     setHandler(progressQuery, () => this.#progress)
     setHandler(progressSignal, (given) => this.#reported(parseProgressReport(contentOf(given))))
-    setHandler(abandonSignal, () => {
+    setHandler(abandonSignal, (given) => {
+      if (!isHostLost(contentOf(given))) return
       this.#abandoned = true
       root.cancel()
     })
@@ -93,12 +94,16 @@ export class Run {
    * Takes the tablet and runs the steps that need it. Unless they released it, it is returned to service, whatever failed and whatever
    * happens to the run meanwhile: taking counts as done even when it failed, since it may have happened.
    */
-  async holding<T>(agent: TabletAgent, steps: (claim: TokenInput) => Promise<T>): Promise<T> {
+  async holding<T>(
+    agent: TabletAgent,
+    how: Omit<TakeInput, 'kind'>,
+    steps: (claim: TokenInput) => Promise<T>,
+  ): Promise<T> {
     const { kind } = this.#progress
     if (kind === 'verifyBackup') throw new Error('a verification takes no tablet')
     let token: TokenInput | undefined
     try {
-      token = await this.step('takeTablet', () => agent.steps.takeTablet({ kind }))
+      token = await this.step('takeTablet', () => agent.steps.takeTablet({ kind, ...how }))
       // A step that nothing cancels, such as those after a copy, would wait for a lost host for ever.
       return await Promise.race([steps(token), this.#whenAbandoned()])
     } finally {
@@ -172,8 +177,14 @@ export class Run {
         (result) => `by ${result.by}`,
       )
       const result = await Promise.race([returned, condition(() => this.#abandoned)])
+      if (typeof result === 'object' && result.unserved !== undefined) this.unserved(result.unserved)
       this.#backInService(result?.by ?? 'nobody')
     })
+  }
+
+  /** Notes for a run that fails that its tablet was given back, and does not serve all the same. */
+  unserved(why: string): void {
+    this.#suppressed.push(`the tablet is unserved: ${why}`)
   }
 
   #backInService(by: ReturnedBy): void {

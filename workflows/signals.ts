@@ -10,8 +10,16 @@ const AS_IT_COMES = { typeInfo: { inputTypes: [rawValueTypeInfo] } }
 /** How far a step is that copies: a `ProgressReport`, by its agent. Anything else is ignored. */
 export const progressSignal = defineSignal<[RawValue?]>('progress', AS_IT_COMES)
 
-/** The host of the tablet is gone for good: end the run that waits for it. The lease dies with the host. */
+/**
+ * The host of the tablet is gone for good: end the run that waits for it. The lease dies with the host. It has to say so
+ * (`isHostLost`), so that one that a codec refused does nothing.
+ */
 export const abandonSignal = defineSignal<[RawValue?]>('abandon', AS_IT_COMES)
+
+/** Whether this is what `abandon` holds. */
+export function isHostLost(content: unknown): boolean {
+  return typeof content === 'object' && content !== null && 'reason' in content && content.reason === 'host-lost'
+}
 
 /** What a signal holds; undefined when that cannot be told. */
 export function contentOf(raw: RawValue | undefined): unknown {

@@ -1,16 +1,47 @@
 import type { Config } from '../../model/config.ts'
 import type { Capabilities } from '../../storage/capabilities.ts'
+import type { ObjectStore, Repository } from '../../storage/object-store.ts'
 import type { StorageReport, Tabletkeeper } from '../tabletkeeper.ts'
 import { type Check, failedCheck } from './check.ts'
 
 type Kind = Config['storage']['kind']
 
+/** What is to be said of the storage, and what control sees there, where it tells. */
+export interface AskedStorage {
+  readonly check: Check
+  readonly repository: Repository | undefined
+}
+
 /** Whether control can use the storage, what that can do, and what control may do there. */
-export async function checkStorage(keeper: Tabletkeeper, kind: Kind): Promise<Check> {
+export async function checkStorage(keeper: Tabletkeeper, kind: Kind): Promise<AskedStorage> {
   try {
-    return judgeStorage(await keeper.checkStorage(), kind)
+    const report = await keeper.checkStorage()
+    return { check: judgeStorage(report, kind), repository: report.repository }
   } catch (error) {
-    return failedCheck('storage', error)
+    return { check: failedCheck('storage', error), repository: undefined }
+  }
+}
+
+/** What keeps this host from telling which backups there are, though control can use the storage; undefined when nothing does. */
+export async function checkView(store: ObjectStore, ofControl: Repository | undefined): Promise<Check | undefined> {
+  try {
+    return judgeView(store.description, await store.repository(), ofControl)
+  } catch (error) {
+    const failed = failedCheck('storage', error)
+    return { ...failed, message: `seen from this host: ${failed.message}` }
+  }
+}
+
+/** Whether this host sees the repository that control sees. One that is new to both holds no backups; an older control does not tell. */
+export function judgeView(description: string, here: Repository, ofControl: Repository | undefined): Check | undefined {
+  if (ofControl === undefined || ofControl.state === 'new') return undefined
+  const isOther = here.state === 'ready' && here.id !== null && ofControl.id !== null && here.id !== ofControl.id
+  if (here.state === 'ready' && !isOther) return undefined
+  return {
+    verdict: 'FAILED',
+    subject: 'storage',
+    message: `this host does not see the repository that control sees: ${description} is ${isOther ? 'another one' : 'empty'} here`,
+    hint: 'Which backups there are cannot be told from here. Mount it on this host, or run check where it is mounted.',
   }
 }
 

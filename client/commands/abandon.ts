@@ -1,8 +1,8 @@
 import { TabletkeeperError } from '../../model/errors.ts'
 import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
-import { Tabletkeeper } from '../tabletkeeper.ts'
 import type { CommandContext } from './command.ts'
+import { connectKeeper } from './connect.ts'
 
 export interface AbandonOptions {
   readonly hostLost?: boolean
@@ -10,7 +10,7 @@ export interface AbandonOptions {
 
 /** `tabletkeeper abandon <workflow id> --host-lost`: ends a run that waits for a host which will not return. */
 export async function abandon(
-  { terminal, json }: CommandContext,
+  context: CommandContext,
   workflowId: string,
   { hostLost }: AbandonOptions,
 ): Promise<number> {
@@ -19,7 +19,8 @@ export async function abandon(
       hint: `If its host is gone for good: tabletkeeper abandon ${workflowId} --host-lost. Else: tabletkeeper cancel ${workflowId}`,
     })
   }
-  await using keeper = await Tabletkeeper.connect()
+  const { terminal, json } = context
+  await using keeper = await connectKeeper(context)
   await keeper.handle(workflowId).abandon()
   terminal.data(json ? jsonDocument({ workflowId, outcome: 'abandoned' }) : `abandoned  ${workflowId}`)
   return EXIT.done

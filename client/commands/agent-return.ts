@@ -3,8 +3,16 @@ import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
 import { type CommandContext, tabletNamed } from './command.ts'
 
+export interface AgentReturnOptions {
+  readonly forceForeignLease?: boolean
+}
+
 /** `tabletkeeper agent return <alias>`: on the tablet's host, Temporal or not. */
-export async function agentReturn(context: CommandContext, alias: string): Promise<number> {
+export async function agentReturn(
+  context: CommandContext,
+  alias: string,
+  { forceForeignLease }: AgentReturnOptions,
+): Promise<number> {
   const { terminal, json } = context
   const { config, tablet } = await tabletNamed(context, alias)
   const [{ returnTablet }, { createLog }] = await Promise.all([
@@ -16,7 +24,13 @@ export async function agentReturn(context: CommandContext, alias: string): Promi
     if (waitingFor !== told) terminal.note(`waiting for ${waitingFor}`)
     told = waitingFor
   }
-  const returned = await returnTablet({ config, alias: tablet.alias, log: createLog('tabletkeeper', 'warn'), onWait })
+  const returned = await returnTablet({
+    config,
+    alias: tablet.alias,
+    forceForeignLease,
+    log: createLog('tabletkeeper', 'warn'),
+    onWait,
+  })
   const { outcome, type, lagSeconds, details } = returned
   if (json) {
     terminal.data(jsonDocument({ tablet: tablet.alias, ...returned }))

@@ -1,9 +1,9 @@
-import { keepHeapSmall } from '../../engine/heap-size.ts'
+import { keepHeapSmall } from '../../engine/pool/heap-size.ts'
 import { parseAlias } from '../../model/alias.ts'
 import { createLog } from '../../workers/telemetry.ts'
 import { loadConfiguration } from '../configuration.ts'
 import { EXIT } from '../output/failure.ts'
-import { stopSignal } from '../stop-signal.ts'
+import { stopInTime } from '../stop-signal.ts'
 import { narrowToInitShard, parseReplicaType, type VitessFlags, vitessOverrides } from '../vitess-flags.ts'
 import type { CommandContext } from './command.ts'
 
@@ -21,6 +21,8 @@ export async function agent({ configPath }: CommandContext, options: AgentOption
     options,
   )
   const { runAgent } = await import('../../workers/agent.ts')
-  await runAgent({ config, tablets, initTabletType, signal: stopSignal(), log: createLog('agent') })
+  const log = createLog('agent')
+  const signal = stopInTime(log)
+  await runAgent({ config, tablets, initTabletType, signal, log })
   return EXIT.done
 }

@@ -1,7 +1,7 @@
-import { Tabletkeeper } from '../tabletkeeper.ts'
 import { parseReplicaType } from '../vitess-flags.ts'
 import { announceDetached, watchRun } from '../watch.ts'
 import { type CommandContext, tabletNamed } from './command.ts'
+import { connectKeeper } from './connect.ts'
 
 export interface BootstrapOptions {
   readonly type?: string
@@ -16,7 +16,7 @@ export async function bootstrap(context: CommandContext, alias: string, options:
   const { concurrency, agentTimeout, detach } = options
   const type = parseReplicaType(options.type)
   const { tablet } = await tabletNamed(context, alias)
-  await using keeper = await Tabletkeeper.connect()
+  await using keeper = await connectKeeper(context)
   const run = await keeper.bootstrap({
     shard: tablet.shard,
     tablet: tablet.alias,

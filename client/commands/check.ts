@@ -1,8 +1,12 @@
 import type { Config } from '../../model/config.ts'
+import type { TabletReport } from '../../model/report.ts'
+import type { ShardName } from '../../model/shard-name.ts'
 import { openStore } from '../../storage/kinds.ts'
-import { type Check, failedCheck } from '../checks/check.ts'
+import type { ObjectStore } from '../../storage/object-store.ts'
+import { checkAgentRights } from '../checks/agent-rights.ts'
+import { type Check, checkDocument, failedCheck } from '../checks/check.ts'
 import { checkFrequency } from '../checks/frequency.ts'
-import { checkStorage } from '../checks/storage.ts'
+import { checkStorage, checkView } from '../checks/storage.ts'
 import { askTablets, checkAgents, checkTablet } from '../checks/tablets.ts'
 import { checkTemporal } from '../checks/temporal.ts'
 import { loadConfiguration } from '../configuration.ts'
@@ -10,7 +14,7 @@ import { counted } from '../output/count.ts'
 import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
 import type { Paint } from '../output/terminal.ts'
-import { Tabletkeeper } from '../tabletkeeper.ts'
+import { type ScheduleReport, Tabletkeeper } from '../tabletkeeper.ts'
 import type { CommandContext } from './command.ts'
 
 /** `tabletkeeper check`: a line for each thing that must be right before backups can be. */
@@ -23,7 +27,7 @@ export async function check({ terminal, json, configPath }: CommandContext): Pro
   }
   const count = (verdict: Check['verdict']) => checks.filter((one) => one.verdict === verdict).length
   const failed = count('FAILED')
-  if (json) terminal.data(jsonDocument({ ok: failed === 0, checks }))
+  if (json) terminal.data(jsonDocument({ ok: failed === 0, checks: checks.map(checkDocument) }))
   else terminal.note(`${count('OK')} OK, ${count('WARN')} WARN, ${failed} FAILED`)
   return failed === 0 ? EXIT.done : EXIT.failed
 }
@@ -37,7 +41,7 @@ async function* checksOf(config: Config): AsyncGenerator<Check> {
   }
   let keeper: Tabletkeeper
   try {
-    keeper = await Tabletkeeper.connect()
+    keeper = await Tabletkeeper.connect(config.temporal)
   } catch (error) {
     yield failedCheck('temporal', error)
     return
@@ -48,24 +52,45 @@ async function* checksOf(config: Config): AsyncGenerator<Check> {
     // Everything else goes through control.
     if (temporal.verdict === 'FAILED') return
     const storage = await checkStorage(keeper, config.storage.kind)
-    yield storage
+    yield storage.check
     const asked = await askTablets(keeper, tablets)
     yield* checkAgents(asked)
     const reports = asked.flatMap(({ answer }) => ('report' in answer ? [answer.report] : []))
-    for (const report of reports) yield* checkTablet(report)
-    // Nobody can tell what is in a storage that cannot be used; least of all that there is no backup.
-    if (storage.verdict === 'FAILED') return
-    const store = await openStore(config.storage)
-    for (const shard of config.shards.keys()) {
-      yield await checkFrequency(
-        keeper,
-        store,
-        shard,
-        reports.filter((report) => report.shard === shard),
-      )
+    for (const { tablet, answer } of asked) {
+      if ('report' in answer) yield* checkTablet(answer.report, tablet.mysql.admin.user)
     }
+    // Nobody can tell what is in a storage that cannot be used; least of all that there is no backup.
+    if (storage.check.verdict === 'FAILED') return
+    // On a mount nobody can tell: who may create there may remove.
+    if (config.storage.kind !== 'file') yield* await checkAgentRights(keeper, reports)
+    const store = await openStore(config.storage)
+    const obstacle = await checkView(store, storage.repository)
+    if (obstacle !== undefined) {
+      yield obstacle
+      return
+    }
+    yield* checkShards(keeper, store, [...config.shards.keys()], reports)
   } finally {
     await keeper[Symbol.asyncDispose]()
+  }
+}
+
+async function* checkShards(
+  keeper: Tabletkeeper,
+  store: ObjectStore,
+  shards: readonly ShardName[],
+  reports: readonly TabletReport[],
+): AsyncGenerator<Check> {
+  let schedules: readonly ScheduleReport[]
+  try {
+    schedules = await keeper.schedules.list()
+  } catch (error) {
+    yield failedCheck('schedules', error)
+    return
+  }
+  for (const shard of shards) {
+    const isOf = (one: { readonly shard: ShardName }) => one.shard === shard
+    yield* await checkFrequency(store, shard, { reports: reports.filter(isOf), schedules: schedules.filter(isOf) })
   }
 }
 

@@ -27,18 +27,22 @@ export async function tabletNamed(
   return { config, tablet: findTablet(config, parsed) }
 }
 
+/** A shard of the configuration. */
+export interface ShardNamed {
+  readonly config: Config
+  readonly shard: ShardName
+  readonly tablets: readonly TabletConfig[]
+}
+
 /**
  * A shard of the configuration and its tablets.
  * @throws InvalidInput, InvalidConfig, NotFound
  */
-export async function shardNamed(
-  context: CommandContext,
-  text: string,
-): Promise<{ readonly shard: ShardName; readonly tablets: readonly TabletConfig[] }> {
+export async function shardNamed(context: CommandContext, text: string): Promise<ShardNamed> {
   const shard = parseShardName(text)
   const config = await loadConfiguration({ path: context.configPath })
   const tablets = config.shards.get(shard)
-  if (tablets !== undefined) return { shard, tablets: [...tablets.values()] }
+  if (tablets !== undefined) return { config, shard, tablets: [...tablets.values()] }
   throw new TabletkeeperError('NotFound', `${shard} is no shard of the configuration`, {
     hint: `It has ${[...config.shards.keys()].join(', ') || 'no shards'}.`,
   })

@@ -6,7 +6,7 @@ import { renderTable } from '../output/table.ts'
 import { type VitessFlags, vitessOverrides } from '../vitess-flags.ts'
 import type { CommandContext } from './command.ts'
 
-/** `tabletkeeper config print`: every setting in force and who says so. Takes the flags of `agent`, to see what they change. */
+/** `tabletkeeper config print`: every setting in force and who says so. Takes the flags of `agent`, to see which settings they change. */
 export async function printConfig({ terminal, json, configPath }: CommandContext, flags: VitessFlags): Promise<number> {
   const settings = explainConfig(await readConfiguration({ path: configPath, overrides: vitessOverrides(flags) }))
   if (json) {

@@ -1,8 +1,7 @@
 import type { Config } from '../../model/config.ts'
 import { TabletkeeperError } from '../../model/errors.ts'
 import { parseShardName, type ShardName } from '../../model/shard-name.ts'
-import type { BackupEntry } from '../../storage/catalogue.ts'
-import { listBackups } from '../../storage/catalogue.ts'
+import { type ListedBackup, listBackups } from '../../storage/catalogue/catalogue.ts'
 import { openStore } from '../../storage/kinds.ts'
 import { askBinaryLogs, type BinaryLogs, canCatchUp } from '../catch-up.ts'
 import { loadConfiguration } from '../configuration.ts'
@@ -24,12 +23,12 @@ export async function list(context: CommandContext, text: string, { offline }: L
   const store = await openStore(config.storage)
   const { entries, ignored } = await listBackups(store, shard)
   if (entries.length === 0 && !config.shards.has(shard)) throw unknownShard(shard, config, store.description)
-  const logs =
-    offline || entries.length === 0 ? undefined : await askBinaryLogs([...(config.shards.get(shard)?.values() ?? [])])
+  const tablets = [...(config.shards.get(shard)?.values() ?? [])]
+  const logs = offline || entries.length === 0 ? undefined : await askBinaryLogs(tablets, config.temporal)
 
   if (json) {
     terminal.data(
-      jsonDocument({ shard, storage: store.description, backups: entries.map((entry) => listed(entry, logs)) }),
+      jsonDocument({ shard, storage: store.description, backups: entries.map((entry) => rowOf(entry, logs)) }),
     )
     return EXIT.done
   }
@@ -50,7 +49,7 @@ export async function list(context: CommandContext, text: string, { offline }: L
   return EXIT.done
 }
 
-function listed(entry: BackupEntry, logs: BinaryLogs | undefined) {
+function rowOf(entry: ListedBackup, logs: BinaryLogs | undefined) {
   return { ...backupDocument(entry), canCatchUp: (logs && canCatchUp(entry, logs)) ?? null }
 }
 

@@ -2,13 +2,16 @@ import { parseAlias } from '../../model/alias.ts'
 import { parseBackupName } from '../../model/backup-name.ts'
 import type { TabletConfig } from '../../model/config.ts'
 import { TabletkeeperError } from '../../model/errors.ts'
+import { parsePosition } from '../../model/position.ts'
 import type { TabletReport } from '../../model/report.ts'
+import { parseTime } from '../../model/time.ts'
+import { listed } from '../../storage/catalogue/catalogue.ts'
 import { openStore } from '../../storage/kinds.ts'
 import { backupDocument } from '../output/backups.ts'
 import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
 import { renderRestorePlan } from '../output/restore-plan.ts'
-import { type Lookup, lookUpIfReachable, type WantedBackup } from '../restore-lookup.ts'
+import { inputFor, type Lookup, lookUpIfReachable, type RestoreTarget, type WantedBackup } from '../restore-lookup.ts'
 import { type CommandContext, tabletNamed } from './command.ts'
 import { confirm } from './confirm.ts'
 import { restoreOffline } from './restore-offline.ts'
@@ -44,13 +47,20 @@ export async function restore(context: CommandContext, alias: string, options: R
   }
   const { config, tablet } = named
   const store = await openStore(config.storage)
-  const { Tabletkeeper } = await import('../tabletkeeper.ts')
+  const { connectKeeper } = await import('./connect.ts')
   const { announceDetached, watchRun } = await import('../watch.ts')
-  await using keeper = await Tabletkeeper.connect()
+  await using keeper = await connectKeeper(context)
   const report = await keeper.inspect({ shard: tablet.shard, tablet: tablet.alias })
   assertNoPrimary(tablet, report)
-  const lookup = await lookUpIfReachable(store, tablet.shard, wanted, report.version)
+  const target = targetOf(report)
+  const lookup = await lookUpIfReachable(store, tablet.shard, wanted, target)
+  const input = inputFor(wanted, lookup, target)
   for (const line of renderRestorePlan(tablet, lookup, report)) terminal.note(line)
+  if (!('untold' in lookup) && input.backup === undefined) {
+    terminal.note(
+      '      nobody tells which version its mysqld has: the agent takes an older backup where that cannot run on this one',
+    )
+  }
   if (options.dryRun) return showPlan(context, tablet, lookup, report)
   if (!options.yes && report.mysqld !== 'empty') {
     await confirm(terminal, 'Type the alias to replace its data: ', (answer) => isSameAlias(answer, tablet.alias))
@@ -58,8 +68,7 @@ export async function restore(context: CommandContext, alias: string, options: R
   const run = await keeper.restore({
     shard: tablet.shard,
     tablet: tablet.alias,
-    // What the plan has shown is what is restored, whatever was added to storage meanwhile.
-    ...('untold' in lookup ? inputOf(wanted) : { backup: lookup.name }),
+    ...input,
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
     ...(options.agentTimeout === undefined ? {} : { agentTimeout: options.agentTimeout }),
   })
@@ -74,6 +83,14 @@ function assertNoPrimary({ alias, shard }: TabletConfig, { primary }: TabletRepo
   })
 }
 
+function targetOf({ versionString, primaryPosition }: TabletReport): RestoreTarget {
+  return {
+    // An older agent does not tell it.
+    serverVersion: versionString ?? null,
+    executed: primaryPosition === null ? undefined : parsePosition(primaryPosition),
+  }
+}
+
 function parseWanted({ backup, before }: RestoreOptions): WantedBackup {
   if (backup !== undefined && before !== undefined) {
     throw new TabletkeeperError('InvalidInput', 'a restore takes --backup or --before, not both')
@@ -84,31 +101,13 @@ function parseWanted({ backup, before }: RestoreOptions): WantedBackup {
   }
 }
 
-/** With its zone, so that nobody restores to an hour that was not meant. */
-const TIME = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/
-
-function parseTime(text: string): Date {
-  const time = new Date(text)
-  if (TIME.test(text) && !Number.isNaN(time.getTime())) return time
-  throw new TabletkeeperError('InvalidInput', `${JSON.stringify(text)} is not a time with its zone`, {
-    hint: 'Write it as 2026-11-24T02:30:00Z.',
-  })
-}
-
-function inputOf({ backup, before }: WantedBackup) {
-  return {
-    ...(backup === undefined ? {} : { backup }),
-    ...(before === undefined ? {} : { before: before.toISOString() }),
-  }
-}
-
 function showPlan(
   { terminal, json }: CommandContext,
   { shard, alias }: TabletConfig,
   lookup: Lookup,
   report: TabletReport,
 ): number {
-  const backup = 'untold' in lookup ? null : backupDocument(lookup)
+  const backup = 'untold' in lookup ? null : backupDocument(listed(lookup))
   if (json) terminal.data(jsonDocument({ kind: 'restore', shard, tablet: alias, backup, report }))
   else terminal.note('dry run: nothing was changed.')
   return EXIT.done

@@ -1,3 +1,5 @@
+import { parseAlias, type TabletAlias } from '../../model/alias.ts'
+import { isError } from '../../model/errors.ts'
 import { parseShardName } from '../../model/shard-name.ts'
 import { judgeInterval } from '../checks/frequency.ts'
 import { EXIT } from '../output/failure.ts'
@@ -5,18 +7,20 @@ import { jsonDocument } from '../output/json.ts'
 import { renderWarnings } from '../output/outcome.ts'
 import { renderSchedule, SCHEDULE_COLUMNS, scheduleDocument, scheduleRow } from '../output/schedules.ts'
 import { renderTable } from '../output/table.ts'
-import { type ScheduleReport, type ScheduleWords, Tabletkeeper } from '../tabletkeeper.ts'
+import type { RunSubject, ScheduleReport, ScheduleWords, Tabletkeeper } from '../tabletkeeper.ts'
 import { type CommandContext, tabletNamed } from './command.ts'
+import { connectKeeper } from './connect.ts'
 
 export interface CreateOptions extends ScheduleWords {
   readonly concurrency?: number
+  readonly allowPrimary?: boolean
 }
 
 /** `tabletkeeper schedule create <alias> --cron … | --every …` */
 export async function create(context: CommandContext, alias: string, options: CreateOptions): Promise<number> {
-  const { cron, every, jitter, catchUp, timezone, concurrency } = options
+  const { cron, every, jitter, catchUp, timezone, concurrency, allowPrimary } = options
   const subject = await subjectNamed(context, alias)
-  await using keeper = await Tabletkeeper.connect()
+  await using keeper = await connectKeeper(context)
   const schedule = {
     ...subject,
     cron,
@@ -25,6 +29,7 @@ export async function create(context: CommandContext, alias: string, options: Cr
     catchUp,
     timezone,
     ...(concurrency === undefined ? {} : { concurrency }),
+    ...(allowPrimary === undefined ? {} : { allowPrimary }),
   }
   const created = await keeper.schedules.create(schedule)
   await warnOfInterval(context, keeper, created)
@@ -32,9 +37,10 @@ export async function create(context: CommandContext, alias: string, options: Cr
 }
 
 /** `tabletkeeper schedule list [<keyspace/shard>]` */
-export async function list({ terminal, json }: CommandContext, text: string | undefined): Promise<number> {
+export async function list(context: CommandContext, text: string | undefined): Promise<number> {
+  const { terminal, json } = context
   const shard = text === undefined ? undefined : parseShardName(text)
-  await using keeper = await Tabletkeeper.connect()
+  await using keeper = await connectKeeper(context)
   const schedules = await keeper.schedules.list(shard)
   if (json) {
     terminal.data(jsonDocument({ schedules: schedules.map(scheduleDocument) }))
@@ -52,8 +58,9 @@ export async function list({ terminal, json }: CommandContext, text: string | un
 
 /** `tabletkeeper schedule show <alias>` */
 export async function show(context: CommandContext, alias: string): Promise<number> {
-  const subject = await subjectNamed(context, alias)
-  await using keeper = await Tabletkeeper.connect()
+  const tablet = parseAlias(alias)
+  await using keeper = await connectKeeper(context)
+  const subject = await scheduledTablet(context, keeper, tablet)
   return showOne(context, await keeper.schedules.describe(subject))
 }
 
@@ -101,22 +108,39 @@ async function warnOfInterval(
   if (finding.hint !== undefined) terminal.note(`  ${finding.hint}`)
 }
 
-type Subject = Awaited<ReturnType<typeof subjectNamed>>
-
-async function subjectNamed(context: CommandContext, alias: string) {
+async function subjectNamed(context: CommandContext, alias: string): Promise<RunSubject> {
   const { tablet } = await tabletNamed(context, alias)
   return { shard: tablet.shard, tablet: tablet.alias }
+}
+
+/** A tablet of the configuration; or one that has left it, or its shard, before its schedule was deleted. */
+async function scheduledTablet(
+  context: CommandContext,
+  keeper: Tabletkeeper,
+  tablet: TabletAlias,
+): Promise<RunSubject> {
+  try {
+    const subject = await subjectNamed(context, tablet)
+    await keeper.schedules.describe(subject)
+    return subject
+  } catch (error) {
+    if (!isError(error, 'NotFound')) throw error
+    const left = (await keeper.schedules.list()).find((one) => one.tablet === tablet)
+    if (left === undefined) throw error
+    return { shard: left.shard, tablet }
+  }
 }
 
 async function act(
   context: CommandContext,
   alias: string,
   done: string,
-  change: (keeper: Tabletkeeper, subject: Subject) => Promise<void>,
+  change: (keeper: Tabletkeeper, subject: RunSubject) => Promise<void>,
 ): Promise<number> {
   const { terminal, json } = context
-  const subject = await subjectNamed(context, alias)
-  await using keeper = await Tabletkeeper.connect()
+  const tablet = parseAlias(alias)
+  await using keeper = await connectKeeper(context)
+  const subject = await scheduledTablet(context, keeper, tablet)
   await change(keeper, subject)
   terminal.data(json ? jsonDocument({ ...subject, outcome: done }) : `${done}  the schedule of ${subject.tablet}`)
   return EXIT.done

@@ -1,6 +1,6 @@
 import { parseBackupName } from '../../model/backup-name.ts'
 import { parseShardName } from '../../model/shard-name.ts'
-import { readBackup } from '../../storage/catalogue.ts'
+import { listed, readBackup } from '../../storage/catalogue/catalogue.ts'
 import { openStore } from '../../storage/kinds.ts'
 import { loadConfiguration } from '../configuration.ts'
 import { renderBackup } from '../output/backup-page.ts'
@@ -18,7 +18,7 @@ export async function show(
   const shard = parseShardName(text)
   const name = which === 'latest' ? which : parseBackupName(which).name
   const config = await loadConfiguration({ path: configPath })
-  const entry = await readBackup(await openStore(config.storage), shard, name)
+  const entry = listed(await readBackup(await openStore(config.storage), shard, name))
   if (json) terminal.data(jsonDocument({ shard, backup: backupDocument(entry) }))
   else for (const line of renderBackup(entry, terminal.paint)) terminal.data(line)
   return entry.state === 'corrupt' ? EXIT.verificationFailed : EXIT.done

@@ -1,6 +1,7 @@
-import { isError } from '../../model/errors.ts'
+import { isError, TabletkeeperError } from '../../model/errors.ts'
+import { forAll } from '../../storage/for-all.ts'
 import { formatElapsed, formatTime } from '../output/clock.ts'
-import { describeFailure, EXIT, renderFailure } from '../output/failure.ts'
+import { describeFailure, EXIT, failureDocument, renderFailure } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
 import {
   RUN_COLUMNS,
@@ -9,6 +10,7 @@ import {
   runNotes,
   runRow,
   type ShownRun,
+  statusAsListed,
   subjectOf,
 } from '../output/open-runs.ts'
 import { renderOutcome, renderWarnings } from '../output/outcome.ts'
@@ -16,9 +18,13 @@ import { renderCurrent } from '../output/progress.ts'
 import { renderStep, shownSteps } from '../output/steps.ts'
 import { renderTable } from '../output/table.ts'
 import { waitingOf } from '../output/waiting.ts'
-import { type AnyResult, RunFailed, type RunHandle, Tabletkeeper } from '../tabletkeeper.ts'
+import { type AnyResult, type OpenRun, RunFailed, type RunHandle, type Tabletkeeper } from '../tabletkeeper.ts'
 import { watchRun } from '../watch.ts'
 import type { CommandContext } from './command.ts'
+import { connectKeeper } from './connect.ts'
+
+/** Runs that are asked at once, so that many do not make each other late. */
+const LOOKED_AT_ONCE = 32
 
 export interface StatusOptions {
   readonly follow?: boolean
@@ -30,7 +36,12 @@ export async function status(
   workflowId: string | undefined,
   { follow }: StatusOptions,
 ): Promise<number> {
-  await using keeper = await Tabletkeeper.connect()
+  if (follow && workflowId === undefined) {
+    throw new TabletkeeperError('InvalidInput', '--follow needs the id of a run', {
+      hint: 'tabletkeeper status lists them.',
+    })
+  }
+  await using keeper = await connectKeeper(context)
   if (workflowId === undefined) return await showOpenRuns(context, keeper)
   const run = keeper.handle<AnyResult>(workflowId)
   return follow ? await watchRun(context, (await run.status()).kind, run) : await showRun(context, run)
@@ -38,9 +49,7 @@ export async function status(
 
 async function showOpenRuns({ terminal, json }: CommandContext, keeper: Tabletkeeper): Promise<number> {
   const open = await keeper.runs()
-  const looked = await Promise.all(
-    open.map(({ workflowId, runId }) => lookAt(keeper, keeper.handle(workflowId, runId))),
-  )
+  const looked = await forAll(open, LOOKED_AT_ONCE, (run) => lookAt(keeper, run))
   const runs = looked.filter((run) => run !== undefined)
   if (json) {
     terminal.data(jsonDocument({ runs: runs.map(runDocument) }))
@@ -66,17 +75,17 @@ async function showOpenRuns({ terminal, json }: CommandContext, keeper: Tabletke
 }
 
 /** Undefined for a run that is over and gone meanwhile. */
-async function lookAt(keeper: Tabletkeeper, run: RunHandle<unknown>): Promise<ShownRun | undefined> {
+async function lookAt(keeper: Tabletkeeper, open: OpenRun): Promise<ShownRun | undefined> {
   try {
-    const view = await run.view()
-    if (view.status === undefined) return undefined
-    const { shard, tablet = null } = view.progress ?? view.status.subject ?? {}
+    const view = await keeper.handle(open.workflowId, open.runId).view()
+    const status = view.status ?? statusAsListed(open)
+    const { shard, tablet = null } = view.progress ?? status.subject ?? {}
     // An agent that the run waits for would not answer this either.
     const isAnswering = shard !== undefined && tablet !== null && waitingOf(view) === undefined
     const report = isAnswering
       ? await keeper.inspect({ shard, tablet }, { timeout: 2 }).catch(() => undefined)
       : undefined
-    return { status: view.status, view, report }
+    return { status, view, report }
   } catch (error) {
     if (isError(error, 'NotFound')) return undefined
     throw error
@@ -90,9 +99,8 @@ async function showRun({ terminal, json }: CommandContext, run: RunHandle<AnyRes
   if (json) {
     const { result = null, failure } = outcome ?? {}
     const document = { ...runDocument({ status, view, report: undefined }), result }
-    terminal.data(
-      jsonDocument({ run: failure === undefined ? document : { ...document, failure: describeFailure(failure) } }),
-    )
+    const ended = failure === undefined ? {} : { failure: failureDocument(describeFailure(failure)) }
+    terminal.data(jsonDocument({ run: { ...document, ...ended } }))
     return EXIT.done
   }
   const { paint } = terminal

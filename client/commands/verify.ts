@@ -1,16 +1,14 @@
-import { availableParallelism } from 'node:os'
-import { verifyBackup } from '../../engine/verify-copy.ts'
+import { verifyBackup } from '../../engine/verify/verify-copy.ts'
 import { type BackupName, parseBackupName } from '../../model/backup-name.ts'
-import { STEP_TITLES } from '../../model/runs.ts'
 import { parseShardName, type ShardName } from '../../model/shard-name.ts'
 import { DamagedBackup, isSound } from '../../model/verification.ts'
+import { findPublished } from '../../storage/catalogue/published.ts'
 import { openStore } from '../../storage/kinds.ts'
-import { findPublished } from '../../storage/published.ts'
 import { loadConfiguration } from '../configuration.ts'
-import { EXIT, Interrupted } from '../output/failure.ts'
+import { EXIT } from '../output/failure.ts'
 import { jsonDocument } from '../output/json.ts'
 import { renderOutcome, renderWarnings } from '../output/outcome.ts'
-import { ProgressLine } from '../output/progress-line.ts'
+import { doHere } from '../storage-job.ts'
 import type { CommandContext } from './command.ts'
 
 export interface VerifyOptions {
@@ -32,9 +30,9 @@ export async function verify(
   const name = which === 'latest' ? undefined : parseBackupName(which).name
   if (offline) return await verifyHere(context, shard, name, concurrency)
 
-  const { Tabletkeeper } = await import('../tabletkeeper.ts')
+  const { connectKeeper } = await import('./connect.ts')
   const { announceDetached, watchRun } = await import('../watch.ts')
-  await using keeper = await Tabletkeeper.connect()
+  await using keeper = await connectKeeper(context)
   const run = await keeper.verify({
     shard,
     ...(name === undefined ? {} : { backup: name }),
@@ -55,27 +53,15 @@ async function verifyHere(
   const { storage, restore } = await loadConfiguration({ path: configPath })
   const store = await openStore(storage)
   const published = await findPublished(store, shard, name ?? 'latest')
-  const began = Date.now()
-  const concurrency = threads ?? restore.concurrency
-  const stopping = new AbortController()
-  const stop = () => stopping.abort(new Interrupted())
-  process.once('SIGINT', stop)
-  terminal.note(terminal.notePaint.strong(`${published.name} of ${shard}`))
-  using line = new ProgressLine(terminal, STEP_TITLES.verifyObjects)
-  try {
-    const found = await verifyBackup({
-      ...published,
-      store,
-      concurrency: concurrency === 'cores' ? availableParallelism() : concurrency,
-      signal: stopping.signal,
-      onProgress: (progress) => line.show(progress),
-    })
-    const result = { shard, backup: published.name, ...found, seconds: (Date.now() - began) / 1000 }
-    for (const warning of renderWarnings(result.warnings, terminal.notePaint)) terminal.note(warning)
-    if (!isSound(result)) throw new DamagedBackup(result)
-    terminal.data(json ? jsonDocument({ kind: 'verifyBackup', result }) : renderOutcome(result, terminal.paint))
-    return EXIT.done
-  } finally {
-    process.off('SIGINT', stop)
-  }
+  const how = {
+    heading: `${published.name} of ${shard}`,
+    step: 'verifyObjects',
+    threads: threads ?? restore.concurrency,
+  } as const
+  const { result: found, seconds } = await doHere(terminal, how, (job) => verifyBackup({ ...published, store, ...job }))
+  const result = { shard, backup: published.name, ...found, seconds }
+  for (const warning of renderWarnings(result.warnings, terminal.notePaint)) terminal.note(warning)
+  if (!isSound(result)) throw new DamagedBackup(result)
+  terminal.data(json ? jsonDocument({ kind: 'verifyBackup', result }) : renderOutcome(result, terminal.paint))
+  return EXIT.done
 }

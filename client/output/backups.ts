@@ -1,16 +1,8 @@
 import type { Manifest } from '../../model/manifest.ts'
 import { formatBytes, formatDuration } from '../../model/units.ts'
-import type { BackupEntry } from '../../storage/catalogue.ts'
+import { isRestorable, type ListedBackup } from '../../storage/catalogue/catalogue.ts'
 import { formatAge } from './clock.ts'
 import type { Column } from './table.ts'
-
-/** Sums of a backup's MANIFEST; null where it does not say (Vitess's own do not). */
-export interface BackupSizes {
-  readonly files: number
-  readonly dataBytes: number | null
-  readonly storedBytes: number | null
-  readonly seconds: number | null
-}
 
 /** A backup as `--json` shows it, alone and in lists. Null is what the MANIFEST does not say, or what there is no MANIFEST for. */
 export interface BackupDocument {
@@ -35,32 +27,25 @@ export interface BackupDocument {
   readonly outOfServiceSeconds: number | null
   /** Pages of InnoDB that were damaged on the tablet already. */
   readonly badPages: number | null
+  /** Transactions in it that the primary never had; null when there are none: no restore chooses it otherwise. */
+  readonly errant: string | null
   readonly tabletkeeperVersion: string | null
   readonly workflowId: string | null
   readonly runId: string | null
 }
 
-/** What a MANIFEST says about sizes and time. */
-export function sizesOf({ FileEntries, Tabletkeeper, BackupTime, FinishedTime }: Manifest): BackupSizes {
-  const sum = (pick: 'Size' | 'Stored') => Tabletkeeper?.Files.reduce((total, file) => total + file[pick], 0) ?? null
-  const took = FinishedTime === '' ? null : (Date.parse(FinishedTime) - Date.parse(BackupTime)) / 1000
-  return {
-    files: FileEntries.length,
-    dataBytes: sum('Size'),
-    storedBytes: sum('Stored'),
-    seconds: Tabletkeeper?.Seconds ?? took,
-  }
-}
-
 /** How the objects of a backup are compressed: Vitess leaves the name of its default away. */
-export function compressionOf({ SkipCompress, CompressionEngine }: Manifest): string {
+export function compressionOf({
+  SkipCompress,
+  CompressionEngine,
+}: Pick<Manifest, 'SkipCompress' | 'CompressionEngine'>): string {
   return SkipCompress ? 'none' : CompressionEngine || 'pgzip'
 }
 
 /** The entry as one flat, stable document. */
-export function backupDocument(entry: BackupEntry): BackupDocument {
+export function backupDocument(entry: ListedBackup): BackupDocument {
   const manifest = entry.state === 'complete' ? entry.manifest : undefined
-  const sizes = manifest && sizesOf(manifest)
+  const sizes = manifest?.sizes
   return {
     name: entry.name,
     state: entry.state,
@@ -81,6 +66,7 @@ export function backupDocument(entry: BackupEntry): BackupDocument {
     snapshot: manifest?.Tabletkeeper?.Snapshot ?? null,
     outOfServiceSeconds: manifest?.Tabletkeeper?.OutOfServiceSeconds ?? null,
     badPages: manifest?.Tabletkeeper?.PageCheck.BadPages ?? null,
+    errant: manifest?.Tabletkeeper?.Errant ?? null,
     tabletkeeperVersion: manifest?.Tabletkeeper?.Version ?? null,
     workflowId: manifest?.Tabletkeeper?.Workflow ?? null,
     runId: manifest?.Tabletkeeper?.Run ?? null,
@@ -96,25 +82,30 @@ export const BACKUP_COLUMNS: readonly Column[] = [
 ]
 
 /** The entry as a row of `BACKUP_COLUMNS`. */
-export function backupRow(entry: BackupEntry): string[] {
-  const sizes = entry.state === 'complete' ? sizesOf(entry.manifest) : undefined
+export function backupRow(entry: ListedBackup): string[] {
+  const sizes = entry.state === 'complete' ? entry.manifest.sizes : undefined
   return [
     entry.name,
-    entry.state,
+    stateOf(entry),
     orDash(sizes?.dataBytes, formatBytes),
     orDash(sizes?.storedBytes, formatBytes),
     orDash(sizes?.seconds, (seconds) => formatDuration(seconds * 1000)),
   ]
 }
 
+/** A complete backup that no restore chooses is another thing to who reads a list. */
+function stateOf(entry: ListedBackup): string {
+  return entry.state === 'complete' && !isRestorable(entry) ? 'errant' : entry.state
+}
+
 /** What a list amounts to: `2 complete · newest 8h ago · binary logs of zone1-0000000100: all can catch up`. */
 export function summarize(
   shard: string,
-  entries: readonly BackupEntry[],
+  entries: readonly ListedBackup[],
   now: Date,
   logs?: { readonly primary: string; readonly able: number },
 ): string {
-  const complete = entries.filter(({ state }) => state === 'complete')
+  const complete = entries.filter(isRestorable)
   const newest = complete.at(-1)
   if (entries.length === 0) return `no backups of ${shard}`
   const others = entries.length - complete.length

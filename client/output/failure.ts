@@ -1,5 +1,5 @@
 import { type ErrorType, EXIT_CODES, isError, messageOf } from '../../model/errors.ts'
-import { type ReturnedBy, STEP_TITLES, type StepName } from '../../model/runs.ts'
+import { type ReturnedBy, type RunProgress, STEP_TITLES, type StepName } from '../../model/runs.ts'
 import { DamagedBackup, type VerifyResult } from '../../model/verification.ts'
 import type { Paint } from './terminal.ts'
 
@@ -22,12 +22,14 @@ export interface ShownFailure {
 /** Exit statuses that no type of failure stands for. */
 export const EXIT = { done: 0, failed: 1, usage: 2, verificationFailed: 30, tryLater: 75, interrupted: 130 } as const
 
-/** Ctrl-C where a question was asked: nothing was begun. */
+/** Ctrl-C: says what is left of what was begun, and how to go on. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted'
+  readonly hint: string | undefined
 
-  constructor() {
-    super('nothing was changed')
+  constructor(left = 'nothing was changed', hint?: string) {
+    super(left)
+    this.hint = hint
   }
 }
 
@@ -66,8 +68,48 @@ export function describeFailure(error: unknown): ShownFailure {
   if (isTemporalUnavailable(error)) {
     return { ...bare, type: error.name, message, hint: error.hint, exitCode: EXIT.tryLater }
   }
-  if (error instanceof Interrupted) return { ...bare, type: error.name, message, exitCode: EXIT.interrupted }
+  if (error instanceof Interrupted) {
+    return { ...bare, type: error.name, message, hint: error.hint, exitCode: EXIT.interrupted }
+  }
   return { ...bare, type: 'Error', message, exitCode: EXIT.failed, trace: traceOf(error) }
+}
+
+/** A failure as `--json` shows it, in `error` and of a run. Null is what is not known. */
+export interface FailureDocument {
+  readonly type: string
+  readonly message: string
+  readonly hint: string | null
+  readonly workflowId: string | null
+  readonly step: StepName | null
+  readonly returnedBy: ReturnedBy | null
+  readonly suppressed: readonly string[]
+  readonly verification: VerifyResult | null
+  readonly exitCode: number
+}
+
+/** The failure as one flat document; where in the code it happened is for people. */
+export function failureDocument(failure: ShownFailure): FailureDocument {
+  const { type, message, hint, workflowId, step, returnedBy, suppressed, verification, exitCode } = failure
+  return {
+    type,
+    message,
+    hint: hint ?? null,
+    workflowId: workflowId ?? null,
+    step: step ?? null,
+    returnedBy: returnedBy ?? null,
+    suppressed,
+    verification: verification ?? null,
+    exitCode,
+  }
+}
+
+/** The same for a run that has failed and is on its way back: how that ends, nobody knows yet. */
+export function openFailureDocument(
+  workflowId: string,
+  { type, message, step }: NonNullable<RunProgress['failure']>,
+): FailureDocument {
+  const unknown = { hint: null, returnedBy: null, suppressed: [], verification: null }
+  return { ...unknown, type, message, workflowId, step, exitCode: exitCodeOf(type) }
 }
 
 /** The lines of a failure: what happened; then what was done about it, and what to do next. */
@@ -86,9 +128,9 @@ export function renderFailure(failure: ShownFailure, paint: Paint): string[] {
 }
 
 const RETURNS: Readonly<Record<Exclude<ReturnedBy, 'nobody'>, string>> = {
-  workflow: 'The tablet is back in service: the run returned it.',
-  reconciler: 'The tablet is back in service: its agent returned it.',
-  person: 'The tablet is back in service: somebody returned it by hand.',
+  workflow: 'The tablet was given back by the run.',
+  reconciler: 'The tablet was given back by its agent.',
+  person: 'The tablet was given back by somebody, by hand.',
 }
 
 function traceOf(error: unknown): string[] {

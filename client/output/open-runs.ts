@@ -3,7 +3,9 @@ import type { TabletReport } from '../../model/report.ts'
 import type { RunProgress } from '../../model/runs.ts'
 import type { RunView } from '../run-handle.ts'
 import type { RunStatus } from '../run-status.ts'
+import type { OpenRun } from '../tabletkeeper.ts'
 import { formatElapsed } from './clock.ts'
+import { openFailureDocument } from './failure.ts'
 import { currentStep, renderPercent } from './progress.ts'
 import type { Column } from './table.ts'
 import { waitingOf } from './waiting.ts'
@@ -22,6 +24,21 @@ export const RUN_COLUMNS: readonly Column[] = [
   { title: 'SINCE', align: 'right' },
   { title: 'STATE' },
 ]
+
+/** What is known of a run that Temporal has listed, and then did not answer for. */
+export function statusAsListed({ workflowId, runId, kind, startedAt }: OpenRun): RunStatus {
+  return {
+    workflowId,
+    runId,
+    kind,
+    state: 'running',
+    startedAt,
+    closedAt: undefined,
+    subject: undefined,
+    activity: undefined,
+    controlAwaitedSince: undefined,
+  }
+}
 
 /** The run as a row of `RUN_COLUMNS`. */
 export function runRow(run: ShownRun): string[] {
@@ -68,6 +85,7 @@ export function runDocument({ status, view, report }: ShownRun) {
   const current = currentStep(view)
   const waiting = waitingOf(view)
   const since = view.progress === undefined ? undefined : outOfServiceSince(view.progress, view.at)
+  const failure = view.progress?.failure ?? null
   return {
     workflowId,
     runId,
@@ -88,7 +106,7 @@ export function runDocument({ status, view, report }: ShownRun) {
     serving: report?.serving ?? null,
     lagSeconds: report?.lagSeconds ?? null,
     done: view.progress?.done ?? null,
-    failure: view.progress?.failure ?? null,
+    failure: failure === null ? null : openFailureDocument(workflowId, failure),
   }
 }
 

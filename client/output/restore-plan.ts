@@ -1,9 +1,9 @@
 import type { TabletConfig } from '../../model/config.ts'
+import { sizesOf } from '../../model/manifest-summary.ts'
 import type { TabletReport } from '../../model/report.ts'
 import { formatBytes } from '../../model/units.ts'
-import type { CompleteBackup } from '../../storage/catalogue.ts'
+import type { CompleteBackup } from '../../storage/catalogue/catalogue.ts'
 import type { Lookup } from '../restore-lookup.ts'
-import { sizesOf } from './backups.ts'
 import { formatTime } from './clock.ts'
 import { shortenPosition } from './position.ts'
 

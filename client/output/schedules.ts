@@ -56,6 +56,7 @@ export function scheduleDocument(report: ScheduleReport) {
     jitter: jitter ?? null,
     catchUp: catchUp ?? null,
     interval: interval ?? null,
+    createdAt: report.createdAt,
     paused: report.paused,
     note: report.note,
     nextRuns: report.nextRuns,

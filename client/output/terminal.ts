@@ -35,25 +35,27 @@ const PLAIN: Paint = { good: same, bad: same, warn: same, faint: same, strong: s
 /** The terminal of this process. `NO_COLOR` and `TERM=dumb` are honoured. */
 export function processTerminal(): Terminal {
   const { stdin, stdout, stderr } = process
+  const toStdout = writerTo(stdout)
+  const toStderr = writerTo(stderr)
   let pending = ''
   const clear = () => {
-    if (pending !== '') stderr.write('\r\u001b[2K')
+    if (pending !== '') toStderr('\r\u001b[2K')
     pending = ''
   }
   return {
     data: (line) => {
       clear()
-      stdout.write(`${line}\n`)
+      toStdout(`${line}\n`)
     },
     note: (line) => {
       clear()
-      stderr.write(`${line}\n`)
+      toStderr(`${line}\n`)
     },
     live: (line) => {
       if (!stderr.isTTY || line === pending) return
       clear()
       pending = shortened(line, stderr.columns || 80)
-      stderr.write(pending)
+      toStderr(pending)
     },
     ask: async (question) => {
       clear()
@@ -69,6 +71,18 @@ export function processTerminal(): Terminal {
     notesAreRead: stderr.isTTY === true,
     paint: paintFor(stdout),
     notePaint: paintFor(stderr),
+  }
+}
+
+/** Writes for as long as somebody reads: a reader that goes away, as `head` does, makes no command fail. */
+function writerTo(stream: NodeJS.WriteStream): (text: string) => void {
+  let isRead = true
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    isRead = false
+  })
+  return (text) => {
+    if (isRead) stream.write(text)
   }
 }
 

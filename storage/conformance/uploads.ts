@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { ObjectStore, ObjectWriter, Upload } from '../object-store.ts'
 import { contentOf, keysOf, type MakeStore, ofType, storeWith } from './store-under-test.ts'
@@ -28,6 +29,18 @@ export function describeUploads(name: string, make: MakeStore): void {
         expect(await keysOf(store, '')).toEqual([`${DIRECTORY}0`, 'kept'])
       },
     )
+
+    test.each([0, 70_000, 12_000_000])('takes an object of %d bytes whole, and again', async (size) => {
+      const store = await storeWith(make, ['kept'])
+      const bytes = randomBytes(size)
+      const upload = await store.upload(DIRECTORY)
+      await upload.put('0', Buffer.alloc(100))
+      await upload.put('0', bytes, crc32(bytes))
+      await upload.put('1', bytes)
+      await upload.commit(['0', '1'])
+      expect(await keysOf(store, '')).toEqual([`${DIRECTORY}0`, `${DIRECTORY}1`, 'kept'])
+      for (const name of ['0', '1']) expect(bytes.equals(await contentOf(store, DIRECTORY + name))).toBe(true)
+    })
 
     test('makes a new repository ready', async () => {
       const store = await storeWith(make)
@@ -134,6 +147,22 @@ export function describeUploads(name: string, make: MakeStore): void {
       expect(await goOn(second, '0', Buffer.from('short'), 0)).toBe(0)
       await second.commit(['0'])
       expect(String(await contentOf(store, `${DIRECTORY}0`))).toBe('short')
+    })
+
+    test('drops nothing for a call that was given up', async () => {
+      const { first, second, store } = await twoProcesses(make)
+      const reason = new Error('given up')
+      await writing(first, '0', 0, async (writer) => {
+        await writer.write(bytes.subarray(0, 10_000_000))
+        const { kept } = writer
+        await expect(second.open('0', 0, AbortSignal.abort(reason))).rejects.toBe(reason)
+        await expect(second.open('0', 1_000, AbortSignal.abort(reason))).rejects.toBe(reason)
+        expect(writer.kept).toBeGreaterThanOrEqual(kept)
+        await writer.write(bytes.subarray(10_000_000))
+        await writer.finish()
+      })
+      await second.commit(['0'])
+      expect(bytes.equals(await contentOf(store, `${DIRECTORY}0`))).toBe(true)
     })
 
     test('commits what the first has written, as often as it is asked to', async () => {

@@ -1,11 +1,11 @@
 import { TabletkeeperError } from '../../model/errors.ts'
 import type { Milliseconds } from '../../model/units.ts'
-import type { MysqlConnection } from '../../mysql/admin.ts'
-import { proveCleanShutdown } from '../../mysql/clean-shutdown.ts'
-import type { ServerLayout } from '../../mysql/my-cnf.ts'
-import type { Mysqld } from '../../mysql/process.ts'
-import { setFastShutdown } from '../../mysql/quick-stop.ts'
-import { guardRestart } from '../../mysql/settings.ts'
+import type { MysqlConnection } from '../../mysql/admin/admin.ts'
+import { proveCleanShutdown } from '../../mysql/process/clean-shutdown.ts'
+import type { Mysqld } from '../../mysql/process/process.ts'
+import { setFastShutdown } from '../../mysql/process/quick-stop.ts'
+import type { ServerLayout } from '../../mysql/settings/my-cnf.ts'
+import { guardRestart } from '../../mysql/settings/settings.ts'
 
 const ATTEMPTS = 3
 
@@ -15,7 +15,7 @@ export const QUIET = ['--skip-replica-start', '--super-read-only=ON']
 /** Crash recovery of a large redo log takes minutes. */
 export const START_LIMIT = (30 * 60_000) as Milliseconds
 /** A stop waits for background rollback and for whatever the last transaction left; a kill would lose it. */
-const STOP_LIMIT = (60 * 60_000) as Milliseconds
+export const STOP_LIMIT = (60 * 60_000) as Milliseconds
 
 /**
  * Stops mysqld until the files themselves prove that the stop was clean; a stop that was not is repeated after a start.

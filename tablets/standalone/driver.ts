@@ -1,27 +1,42 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { TabletAlias } from '../../model/alias.ts'
 import type { TabletConfig } from '../../model/config.ts'
 import { isError, TabletkeeperError } from '../../model/errors.ts'
+import type { GtidSet } from '../../model/gtid-set.ts'
 import type { ShardName } from '../../model/shard-name.ts'
 import type { ReplicaType, TabletType } from '../../model/tablet-type.ts'
 import type { Milliseconds } from '../../model/units.ts'
-import { MysqlConnection } from '../../mysql/admin.ts'
-import { awaitCaughtUp } from '../../mysql/catch-up.ts'
-import { emptiness } from '../../mysql/data-directory.ts'
-import { liftFirstStart } from '../../mysql/first-start.ts'
-import { readServerLayout, type ServerLayout } from '../../mysql/my-cnf.ts'
-import { Mysqld } from '../../mysql/process.ts'
-import { readReplication } from '../../mysql/replication.ts'
-import { pointReplication } from '../../mysql/replication-source.ts'
-import { startReplication, stopReplication } from '../../mysql/replication-threads.ts'
-import { readServerState } from '../../mysql/server-state.ts'
-import { drainSessions } from '../../mysql/sessions.ts'
-import { applySettings, type CapturedSettings } from '../../mysql/settings.ts'
+import { MysqlConnection } from '../../mysql/admin/admin.ts'
+import { errantTransactions, readServerState } from '../../mysql/admin/server-state.ts'
+import { drainSessions } from '../../mysql/admin/sessions.ts'
+import { emptiness } from '../../mysql/data/data-directory.ts'
+import { liftFirstStart } from '../../mysql/process/first-start.ts'
+import { Mysqld } from '../../mysql/process/process.ts'
+import { awaitCaughtUp } from '../../mysql/replication/catch-up.ts'
+import { readReplication } from '../../mysql/replication/replication.ts'
+import { readSemiSync, type SemiSync } from '../../mysql/replication/semi-sync.ts'
+import { pointReplication } from '../../mysql/replication/source.ts'
+import { startReplication, stopReplication } from '../../mysql/replication/threads.ts'
+import { readServerLayout, type ServerLayout } from '../../mysql/settings/my-cnf.ts'
+import { applySettings, type CapturedSettings, changedByUs } from '../../mysql/settings/settings.ts'
 import type { CatchUpOptions, PrimaryView, StartOptions, TabletDriver, TabletState } from '../driver.ts'
-import { QUIET, START_LIMIT, stopCleanly } from './clean-stop.ts'
-import { observePeer, type PeerView, primaryAmong, replicationPassword, serves } from './observe-shard.ts'
+import { QUIET, START_LIMIT, STOP_LIMIT, stopCleanly } from './clean-stop.ts'
+import {
+  connectPeer,
+  observePeer,
+  type PeerView,
+  primaryAmong,
+  replicationPassword,
+  serves,
+  takesWrites,
+} from './observe-shard.ts'
 
 const CONNECT_TIMEOUT = 5_000 as Milliseconds
+/** How often, and in which distance, other tablets are looked at before it counts that one does not answer. */
+const LOOKS = 3
+const SUCCESSOR_TIMEOUT = 20_000 as Milliseconds
+const LOOK_AGAIN_AFTER = 2_000
 
 /** A tablet on plain MySQL replication: the agent itself, systemd or configured commands run mysqld; nobody stores its type. */
 export class StandaloneDriver implements TabletDriver {
@@ -94,25 +109,29 @@ export class StandaloneDriver implements TabletDriver {
   }
 
   async configureReplication(overridden: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
-    const { host, port } = await this.primary()
+    const { alias, host, port } = await this.primary()
     const { user } = this.config.mysql.replication
     const password = await replicationPassword(this.config)
     await using connection = await this.connect()
-    await pointReplication(connection, { host, port, user, password }, 'whole', { signal })
+    if (alias !== this.alias) await pointReplication(connection, { host, port, user, password }, 'whole', { signal })
     await liftFirstStart(connection, this.config.mysql, overridden)
   }
 
   async startReplication(signal: AbortSignal): Promise<void> {
-    const { alias, host, port } = await this.primary()
+    await using connection = await this.connect()
+    // Before the primary is asked: what this tablet has executed by now, the primary has too, unless a failover lost it.
+    const { gtidExecuted } = await readServerState(connection)
+    const { alias, host, port, server } = await this.primary()
     if (alias === this.alias) {
       throw new TabletkeeperError(
         'ReplicationFailed',
         `${alias} takes writes: it has become the primary of ${this.shard}`,
       )
     }
-    await using connection = await this.connect()
     const present = await readReplication(connection)
     if (present?.sourceHost !== host || present.sourcePort !== port) {
+      const errant = errantTransactions(gtidExecuted, server.gtidExecuted)
+      if (!errant.isEmpty) throw diverged(this.alias, alias, errant)
       await pointReplication(connection, { host, port }, 'address only', { signal })
     }
     await startReplication(connection, { signal })
@@ -127,8 +146,16 @@ export class StandaloneDriver implements TabletDriver {
     })
   }
 
+  async foreignUnit(): Promise<string | undefined> {
+    return this.config.mysql.service.kind === 'own' ? await (await this.#mysqld()).foreignUnit() : undefined
+  }
+
   async stopMysqld(signal: AbortSignal): Promise<{ readonly lsn: bigint }> {
     return await stopCleanly(await this.#mysqld(), await this.layout(), () => this.connect(), signal)
+  }
+
+  async endMysqld(signal: AbortSignal): Promise<void> {
+    await (await this.#mysqld()).stop(undefined, { signal, timeout: STOP_LIMIT })
   }
 
   async startMysqld(options: StartOptions): Promise<void> {
@@ -145,24 +172,52 @@ export class StandaloneDriver implements TabletDriver {
   async applySettings(captured: CapturedSettings): Promise<readonly string[]> {
     await using connection = await this.connect()
     const { readOnly } = await readServerState(connection)
-    const isPrimary = !readOnly && (await readReplication(connection)) === undefined
-    const variables = isPrimary
-      ? { ...captured.variables, read_only: 'OFF', super_read_only: 'OFF' }
-      : captured.variables
-    return await applySettings(connection, { ...captured, variables })
+    if (!readOnly && (await readReplication(connection)) === undefined) {
+      // What else a replica was set to, whoever promoted it may have changed on purpose: durability, semi-synchronous replication.
+      const { variables } = captured.variables['read_only'] === 'OFF' ? captured : changedByUs(captured)
+      const writable = { ...variables, read_only: 'OFF', super_read_only: 'OFF' }
+      return await applySettings(connection, { ...captured, variables: writable })
+    }
+    const successor = captured.variables['read_only'] === 'OFF' ? await this.#successor() : undefined
+    if (successor === undefined) return await applySettings(connection, captured)
+    const variables = { ...captured.variables, read_only: 'ON', super_read_only: 'ON' }
+    const lost = await applySettings(connection, { ...captured, variables })
+    return [`it stays read-only: ${successor} takes the writes of ${this.shard} now`, ...lost]
   }
 
   async primary(): Promise<PrimaryView> {
     return primaryAmong(this.shard, [await this.#self(), ...(await this.#observePeers())])
   }
 
+  async primarySemiSync(): Promise<SemiSync | undefined> {
+    const primary = await this.primary()
+    const { user } = this.config.mysql.replication
+    await using connection = await connectPeer(primary, user, await replicationPassword(this.config))
+    return await readSemiSync(connection)
+  }
+
   async othersServing(): Promise<readonly TabletAlias[]> {
     return (await this.#observePeers()).filter(serves).map((view) => view.alias)
   }
 
-  async #observePeers(): Promise<readonly PeerView[]> {
+  /**
+   * Another tablet that has become the primary while this one was held. One that does not answer may be it, and gets another chance or two;
+   * no more, since a tablet that is dead for good must not keep the writes of its shard away.
+   */
+  async #successor(): Promise<TabletAlias | undefined> {
+    for (let look = 1; ; look += 1) {
+      // In no hurry: one that takes writes may be slow to say so, and two of them would be worse than a wait.
+      const peers = await this.#observePeers(SUCCESSOR_TIMEOUT)
+      const successor = peers.find(takesWrites)
+      if (successor !== undefined || look === LOOKS || peers.every(({ reachable }) => reachable))
+        return successor?.alias
+      await delay(LOOK_AGAIN_AFTER)
+    }
+  }
+
+  async #observePeers(within?: Milliseconds): Promise<readonly PeerView[]> {
     const password = await replicationPassword(this.config)
-    return await Promise.all(this.#peers.map((peer) => observePeer(peer, password)))
+    return await Promise.all(this.#peers.map((peer) => observePeer(peer, password, within)))
   }
 
   async #self(): Promise<PeerView> {
@@ -183,4 +238,16 @@ export class StandaloneDriver implements TabletDriver {
     const { mysqld, defaultsFile, service } = this.config.mysql
     return new Mysqld({ mysqld, defaultsFile, layout: await this.layout(), service })
   }
+}
+
+/** Replication would run, and the two would differ for ever. */
+function diverged(alias: TabletAlias, primary: TabletAlias, errant: GtidSet): TabletkeeperError {
+  return new TabletkeeperError(
+    'ReplicationFailed',
+    `${alias} is not pointed at the new primary ${primary}, which lacks transactions that it has: ${errant}`,
+    {
+      retryable: false,
+      hint: 'A failover left them behind. Save what they hold, then restore the tablet from a backup of before.',
+    },
+  )
 }

@@ -3,11 +3,12 @@ import type { TabletAlias } from '../../model/alias.ts'
 import type { TabletConfig } from '../../model/config.ts'
 import { isError, messageOf, TabletkeeperError } from '../../model/errors.ts'
 import type { Milliseconds } from '../../model/units.ts'
-import { MysqlConnection } from '../../mysql/admin.ts'
-import { type ReplicationState, readReplication } from '../../mysql/replication.ts'
-import { readServerState, type ServerState } from '../../mysql/server-state.ts'
+import { MysqlConnection } from '../../mysql/admin/admin.ts'
+import { readServerState, type ServerState } from '../../mysql/admin/server-state.ts'
+import { type ReplicationState, readReplication } from '../../mysql/replication/replication.ts'
 import type { PrimaryView } from '../driver.ts'
 
+/** For all that is asked of a peer: one that hangs must not keep the others from being judged. */
 const PEER_TIMEOUT = 3_000 as Milliseconds
 
 /** One tablet of the shard as its peers see it over the network. */
@@ -39,14 +40,20 @@ export async function replicationPassword(config: TabletConfig): Promise<string>
   }
 }
 
-/** Looks at one tablet with the replication account, which needs no privilege for it beyond REPLICATION CLIENT. */
-export async function observePeer(config: TabletConfig, password: string): Promise<PeerView> {
+/** A session of the replication account on a tablet of the shard, which is over after 3 s by default. The caller closes it. */
+export async function connectPeer(
+  { host, port }: { readonly host: string; readonly port: number },
+  user: string,
+  password: string,
+  within: Milliseconds = PEER_TIMEOUT,
+): Promise<MysqlConnection> {
+  return await MysqlConnection.connect({ host, port }, { user, password }, { timeout: PEER_TIMEOUT, within })
+}
+
+/** Looks at one tablet, for 3 s by default, with the replication account, which needs no privilege for it beyond REPLICATION CLIENT. */
+export async function observePeer(config: TabletConfig, password: string, within?: Milliseconds): Promise<PeerView> {
   try {
-    await using connection = await MysqlConnection.connect(
-      { host: config.host, port: config.port },
-      { user: config.mysql.replication.user, password },
-      { timeout: PEER_TIMEOUT },
-    )
+    await using connection = await connectPeer(config, config.mysql.replication.user, password, within)
     const server = await readServerState(connection)
     const replication = await readReplication(connection).catch((error: unknown) => {
       if (isError(error, 'Refused')) return undefined
@@ -63,7 +70,7 @@ export async function observePeer(config: TabletConfig, password: string): Promi
  * @throws ReplicationFailed when there is none, or more than one
  */
 export function primaryAmong(shard: string, views: readonly PeerView[]): PrimaryView {
-  const writable = views.filter((view) => view.reachable && !view.server.readOnly && view.replication === undefined)
+  const writable = views.filter(takesWrites)
   const [first, second] = writable
   if (first?.reachable !== true) {
     const seen = views
@@ -83,6 +90,11 @@ export function primaryAmong(shard: string, views: readonly PeerView[]): Primary
     )
   }
   return { alias: first.alias, host: first.config.host, port: first.config.port, server: first.server }
+}
+
+/** Whether a tablet acts as the primary. */
+export function takesWrites(view: PeerView): boolean {
+  return view.reachable && !view.server.readOnly && view.replication === undefined
 }
 
 /** Whether a peer would go on serving: it takes writes, or replicates without an error. */

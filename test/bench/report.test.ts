@@ -85,10 +85,14 @@ describe('the report of a benchmark', () => {
   test('knows the limit by one thread times the cores, and the share of the page check by CPU seconds', () => {
     const single = { bytes: GB, seconds: 8, compressSeconds: 4, cpuSeconds: 8, maxRssBytes: 1 }
     const limit = { single, paired: { bytes: GB / 4, withCheck: 2.1, withoutCheck: 2 } }
-    const measurements = [copy('mixed', 'our backup', 5, { cpuSeconds: 10 })]
+    const measurements = [
+      copy('mixed', 'our backup', 5, { cpuSeconds: 10 }),
+      copy('mixed', 'threads at once', 6, { dataBytes: 1.5 * GB }),
+    ]
     const { ratios, figures, more } = reportOf({ ...NOTHING, measurements, limits: [limit] })
     expect(ratios.shareOfLimit).toBeCloseTo(0.8)
     expect(more.shareOfBareZstd).toBeCloseTo(0.4)
+    expect(more.shareOfThreadsAtOnce).toBeCloseTo(0.8)
     expect(figures.pageCheckShare).toBeCloseTo(0.04)
   })
 

@@ -1,12 +1,16 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { BackupName } from '../../model/backup-name.ts'
+import { formatManifest } from '../../model/manifest.ts'
+import { parsePosition, positionOf } from '../../model/position.ts'
 import { VERSION } from '../../model/version.ts'
 import { freePort } from '../../sandbox/free-port.ts'
-import { FileStore } from '../../storage/file.ts'
-import { nameAt, SHARD, storeBackup, storeUnfinished } from '../storage/sample-backup.ts'
+import { removeBackup } from '../../storage/catalogue/remove-backup.ts'
+import { FileStore } from '../../storage/file/file.ts'
+import { manifestOf, nameAt, SHARD, storeBackup, storeUnfinished } from '../storage/sample-backup.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
-import { runCli, writeConfig } from './command-line.ts'
+import { runCli, runUnread, writeConfig } from './command-line.ts'
 
 /** A configuration and a storage folder with an incomplete, a corrupt and two complete backups. */
 async function aShard() {
@@ -23,6 +27,25 @@ async function aShard() {
     store,
     env: { TABLETKEEPER_CONFIG: await writeConfig(directory, root), TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}` },
   }
+}
+
+/** Of a backup that holds a transaction which its primary never had. */
+function errantManifest(name: BackupName): string {
+  const Tabletkeeper = {
+    FormatVersion: 1,
+    Engine: 'frames',
+    FrameSize: 8 * 1024 * 1024,
+    Files: [{ Size: 3, Stored: 3, Hash: 'a'.repeat(64) }],
+    PageCheck: { BadPages: 0, Pages: [] },
+    Snapshot: 'none',
+    Version: VERSION,
+    Workflow: 'backup/commerce/0/zone1-0000000101/2026-11-24T02:30:00Z',
+    Run: '0198',
+    Seconds: 1,
+    OutOfServiceSeconds: 1,
+    Errant: positionOf(parsePosition('98880065-e813-11f1-976c-02fc00000001:1537')),
+  } as const
+  return formatManifest(manifestOf(SHARD, name, { Tabletkeeper }))
 }
 
 describe('the command line', () => {
@@ -98,6 +121,42 @@ describe('the command line', () => {
   })
 })
 
+describe('wrong usage', () => {
+  it.each([
+    ['an unknown command', ['bakcup', 'zone1-101'], "unknown command 'bakcup'"],
+    ['an unknown option', ['list', 'commerce/0', '--nope'], "unknown option '--nope'"],
+    ['a missing argument', ['backup'], "missing required argument 'alias|keyspace/shard'"],
+  ])('is told as JSON too: %s', async (_what, args, message) => {
+    const { status, stdout } = await runCli([...args, '--json'])
+    expect(status).toBe(2)
+    expect(JSON.parse(stdout)).toEqual({
+      schema: 1,
+      error: {
+        type: 'InvalidInput',
+        message: expect.stringContaining(message),
+        hint: null,
+        workflowId: null,
+        step: null,
+        returnedBy: null,
+        suppressed: [],
+        verification: null,
+        exitCode: 2,
+      },
+    })
+  })
+})
+
+describe('a reader that goes away', () => {
+  it('changes neither what a command does nor how it ends', async () => {
+    const { env } = await aShard()
+    expect(await runUnread('stdout', ['--help'])).toEqual({ status: 0, other: '' })
+    expect(await runUnread('stdout', ['config', 'print'], env)).toEqual({ status: 0, other: '' })
+    const removal = ['remove', 'commerce/0', nameAt('040000'), '--offline', '--yes']
+    expect(await runUnread('stderr', removal, env)).toEqual({ status: 0, other: `removed  ${nameAt('040000')}\n` })
+    expect((await runUnread('stderr', ['show', 'commerce/0', nameAt('050000')], env)).status).toBe(10)
+  })
+})
+
 describe('list and show', () => {
   it('need storage alone, oldest first, bare rows in a pipe', async () => {
     const { env } = await aShard()
@@ -167,6 +226,8 @@ describe('restore --offline', () => {
     )
     expect((await runCli(['restore', 'zone1-101', '--offline', '--backup', nameAt('030000')], env)).status).toBe(30)
     expect((await runCli(['restore', 'zone1-101', '--offline', '--before', '2026-11-24T00:30'], env)).status).toBe(2)
+    const never = await runCli(['restore', 'zone1-101', '--offline', '--before', '2026-02-31T00:00:00Z'], env)
+    expect(never).toMatchObject({ status: 2, stderr: expect.stringContaining('there is no "2026-02-31T00:00:00Z"') })
   })
 })
 
@@ -176,12 +237,29 @@ describe('remove', () => {
     const silent = await runCli(['remove', 'commerce/0', nameAt('040000'), '--offline'], env)
     expect(silent).toMatchObject({ status: 2, stderr: expect.stringContaining('--yes') })
     const dry = await runCli(['remove', 'commerce/0', nameAt('040000'), '--offline', '--dry-run'], env)
-    expect(dry).toMatchObject({ status: 0, stderr: expect.stringContaining('REMOVES') })
+    expect(dry).toMatchObject({ status: 0, stdout: '', stderr: expect.stringContaining('REMOVES') })
+    const plan = await runCli(['remove', 'commerce/0', nameAt('040000'), '--offline', '--dry-run', '--json'], env)
+    expect(JSON.parse(plan.stdout)).toEqual({ schema: 1, shard: 'commerce/0', wouldRemove: nameAt('040000') })
     expect((await store.list(`${SHARD}/${nameAt('040000')}/`)).objects).toHaveLength(2)
 
     const removed = await runCli(['RemoveBackup', 'commerce/0', nameAt('040000'), '--offline', '--yes'], env)
     expect(removed).toMatchObject({ status: 0, stdout: `removed  ${nameAt('040000')}\n` })
     expect((await store.list(`${SHARD}/`, { delimiter: '/' })).prefixes).toHaveLength(3)
+  })
+
+  it('counts no errant backup as one that is left to restore from', async () => {
+    const { env, store } = await aShard()
+    const planOf = async (name: string) =>
+      (await runCli(['remove', 'commerce/0', name, '--offline', '--dry-run'], env)).stderr
+    expect(await planOf(nameAt('040000'))).toContain('      1 complete backup remains\n')
+
+    await storeBackup(store, SHARD, nameAt('050000'), errantManifest(nameAt('050000')))
+    await removeBackup(store, SHARD, nameAt('010000'))
+    const aside = ' (1 errant, which no restore chooses)\n'
+    expect(await planOf(nameAt('040000'))).toContain(`it is the ONLY complete backup of the shard${aside}`)
+    expect(await planOf(nameAt('030000'))).toContain(`      1 complete backup remains${aside}`)
+    expect(await planOf(nameAt('050000'))).toContain('(errant, ')
+    expect(await planOf(nameAt('050000'))).toContain('      1 complete backup remains\n')
   })
 
   it('does not remove what may be in use when nobody can tell', async () => {
@@ -199,6 +277,16 @@ describe('config print', () => {
     expect(settings.get('agent.restoreFromBackup')).toMatchObject({ value: false, origin: '--restore_from_backup' })
     expect(settings.get('storage.root')).toMatchObject({ origin: expect.stringMatching(/tabletkeeper\.yaml:1$/) })
     expect(settings.get('backup.level')).toMatchObject({ origin: 'default' })
+  })
+})
+
+describe('status --follow', () => {
+  it('is not taken without the run to follow', async () => {
+    const { status, stderr } = await runCli(['status', '--follow'])
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: 'error InvalidInput: --follow needs the id of a run\n  tabletkeeper status lists them.\n',
+    })
   })
 })
 

@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
+import { temporaryDirectory } from '../storage/temporary-directory.ts'
 
 export interface Ended {
   readonly status: number | null
@@ -41,6 +43,27 @@ export function startCli(args: readonly string[], environment: NodeJS.ProcessEnv
 /** Runs the real command line to its end. */
 export function runCli(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
   return startCli(args, environment).ended
+}
+
+/**
+ * Runs the real command line with `unread` in a pipe whose reader has gone away.
+ * @returns its exit status, and what it wrote to the other stream
+ */
+export async function runUnread(
+  unread: 'stdout' | 'stderr',
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<{ readonly status: number; readonly other: string }> {
+  const directory = await temporaryDirectory()
+  const redirection = unread === 'stdout' ? '2>other' : '2>&1 >other'
+  const script = `mkfifo gone
+    { read -r _ <gone; "$0" "$@" ${redirection}; echo $? >status; } | { exec <&-; echo >gone; }`
+  await promisify(execFile)('sh', ['-c', script, process.execPath, CLI, ...args], {
+    cwd: directory,
+    env: { ...process.env, TABLETKEEPER_CONFIG: '', ...environment },
+  })
+  const [status, other] = await Promise.all(['status', 'other'].map((name) => readFile(join(directory, name), 'utf8')))
+  return { status: Number(status), other: other ?? '' }
 }
 
 /** Writes a configuration of one shard, `commerce/0`, with a tablet 101, and returns its path. */

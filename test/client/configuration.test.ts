@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { loadConfiguration } from '../../client/configuration.ts'
+import { loadConfiguration, loadTemporalConfig } from '../../client/configuration.ts'
 import { MINIMAL } from '../model/minimal-config.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 
@@ -39,6 +39,20 @@ describe('the configuration', () => {
       type: 'InvalidConfig',
       message: expect.stringContaining('EISDIR'),
     })
+  })
+
+  it('is read for Temporal alone whatever else is wrong in it, and need not be there', async () => {
+    const path = join(await temporaryDirectory(), 'tk.yaml')
+    await writeFile(path, 'storage: { kind: cloud }\ntemporal: { encryptionKeyFiles: [/etc/new.key] }\n')
+    expect(await loadTemporalConfig({ path })).toEqual({ encryptionKeyFiles: ['/etc/new.key'] })
+    await writeFile(path, 'temporal: { encryptionKeyFile: /etc/new.key }\n')
+    await expect(loadTemporalConfig({ path })).rejects.toMatchObject({
+      type: 'InvalidConfig',
+      message: `${path}:1 temporal.encryptionKeyFile: is not a known key; known here: encryptionKeyFiles`,
+    })
+    await expect(loadTemporalConfig({ path: `${path}.none` })).rejects.toMatchObject({ type: 'InvalidConfig' })
+    vi.stubEnv('TABLETKEEPER_CONFIG', '')
+    expect(await loadTemporalConfig({ path: undefined })).toEqual({ encryptionKeyFiles: [] })
   })
 
   it('takes overrides, which are validated as the file is', async () => {

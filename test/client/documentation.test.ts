@@ -9,7 +9,9 @@ const page = (name: string) => readFile(join(import.meta.dirname, '../../docs', 
 /** Command lines that a page shows in its blocks, split as a shell does, comments left out. */
 function commandsOf(markdown: string): string[][] {
   const blocks = markdown.split(/^```.*$/m).filter((_, index) => index % 2 === 1)
-  const lines = blocks.flatMap((block) => block.split('\n')).filter((line) => line.startsWith('tabletkeeper '))
+  const lines = blocks
+    .flatMap((block) => block.split('\n').map((line) => line.replace(/^sudo /, '')))
+    .filter((line) => line.startsWith('tabletkeeper '))
   return lines.map((line) =>
     [...line.replace(/\s+#.*$/, '').matchAll(/'([^']*)'|(\S+)/g)]
       .map(([, quoted, bare]) => quoted ?? bare ?? '')

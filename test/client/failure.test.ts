@@ -8,7 +8,7 @@ import {
 } from '@temporalio/common'
 import { describe, expect, it } from 'vitest'
 import { TemporalUnavailable } from '../../client/connection.ts'
-import { describeFailure, renderFailure } from '../../client/output/failure.ts'
+import { describeFailure, failureDocument, renderFailure } from '../../client/output/failure.ts'
 import { RunFailed } from '../../client/run-failure.ts'
 import { ERROR_TYPES, EXIT_CODES, TabletkeeperError } from '../../model/errors.ts'
 import { recordedTerminal } from './recorded-terminal.ts'
@@ -67,10 +67,37 @@ describe('the end of a run that failed', () => {
     expect(renderFailure(describeFailure(failed(full)), paint)).toEqual([
       'error StorageFull at files copied: no space on /mnt/backups',
       '  then incomplete backup removed: too',
-      '  The tablet is back in service: the run returned it.',
+      '  The tablet was given back by the run.',
       '  Free some space.',
       `  run ${RUN_ID}`,
     ])
+  })
+})
+
+describe('a failure as --json shows it', () => {
+  it('has every key, null for what is not known, and no place in the code', () => {
+    const nothing = { hint: null, workflowId: null, step: null, returnedBy: null, suppressed: [], verification: null }
+    const refused = new TabletkeeperError('Refused', 'm')
+    expect(failureDocument(describeFailure(refused))).toEqual({
+      ...nothing,
+      type: 'Refused',
+      message: 'm',
+      exitCode: 20,
+    })
+    expect(failureDocument(describeFailure(new TypeError('x')))).toEqual({
+      ...nothing,
+      type: 'Error',
+      message: 'x',
+      exitCode: 1,
+    })
+    expect(failureDocument(describeFailure(failed(full)))).toEqual({
+      ...nothing,
+      ...details,
+      type: 'StorageFull',
+      message: full.message,
+      workflowId: RUN_ID,
+      exitCode: 1,
+    })
   })
 })
 
@@ -88,6 +115,9 @@ describe('exit codes', () => {
       new TemporalUnavailable({ address: 'a:1', origin: 'TEMPORAL_ADDRESS', namespace: 'default' }, undefined),
     )
     expect(failure).toMatchObject({ exitCode: 75, message: 'Temporal does not answer at a:1 (from TEMPORAL_ADDRESS)' })
+    // An empty server in the place of the real one would be worse than none.
+    expect(failure.hint).not.toContain('start-dev')
+    expect(failure.hint).toContain('sudo tabletkeeper agent return <alias>')
   })
 
   it('is 1 for what nobody foresaw, with its place in the code', () => {

@@ -35,4 +35,4 @@ it('a run is followed through a crash of Temporal, to its end', async () => {
     message: expect.stringContaining('end of the test'),
   })
   expect(views.at(-1)?.status?.state).toBe('terminated')
-})
+}, 180_000)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { outOfServiceSince, runCounters, runNotes, runRow } from '../../client/output/open-runs.ts'
+import { outOfServiceSince, runCounters, runNotes, runRow, statusAsListed } from '../../client/output/open-runs.ts'
 import { shortenPosition } from '../../client/output/position.ts'
 import { renderCurrent } from '../../client/output/progress.ts'
 import { RunDisplay } from '../../client/output/run-view.ts'
@@ -170,10 +170,20 @@ describe('a run that waits', () => {
   })
 })
 
+describe('a run that Temporal has listed, and does not answer for', () => {
+  it('is shown as it was listed', () => {
+    const listed = statusAsListed({ workflowId: RUN_ID, runId: '0198', kind: 'backup', startedAt: at(-60) })
+    const run = { status: listed, view: aView({ status: undefined, progress: undefined }), report: undefined }
+    expect(runRow(run)).toEqual([RUN_ID, 'backup', '-', expect.any(String), 'WAITING: Temporal, which does not answer'])
+    expect(runNotes(run)).toEqual([expect.stringContaining('goes on')])
+  })
+})
+
 describe('the state of a run in the list', () => {
   const state = (report: ReturnType<typeof aReport> | undefined, view = aView()) =>
     runRow({ status: aStatus(), view, report }).at(-1)
-  const lease = { kind: 'backup', workflowId: RUN_ID, runId: '0198', since: '', step: null, state: 'held' } as const
+  const held = { kind: 'backup', workflowId: RUN_ID, runId: '0198', since: '', step: null, state: 'held' } as const
+  const lease = { ...held, foreign: null }
 
   it('tells whether the tablet serves, as its agent sees it', () => {
     expect(state(undefined)).toBe('running')

@@ -59,7 +59,14 @@ describe('a run whose tablet has no agent', () => {
       returnedBy: 'nobody',
       workflowId: run.workflowId,
     })
-    expect(failed).toMatchObject({ hint: expect.stringContaining('tabletkeeper agent') })
+    expect(failed).toMatchObject({ hint: expect.stringContaining('tabletkeeper-agent') })
+    const [followed, looked] = await Promise.all([
+      runCli(['status', run.workflowId, '--follow', '--json'], env),
+      runCli(['status', run.workflowId, '--json'], env),
+    ])
+    const { error } = JSON.parse(followed.stdout)
+    expect(error).toMatchObject({ type: 'NoAgent', workflowId: run.workflowId, verification: null, exitCode: 75 })
+    expect(JSON.parse(looked.stdout).run.failure).toEqual(error)
   })
 
   it('is listed with what it waits for, cancelled, and gone from the list', async () => {
@@ -98,9 +105,11 @@ describe('a run whose tablet has no agent', () => {
     const run = await keeper.restore({ ...input, tablet: parseAlias('zone1-100') })
     const views: RunView[] = []
     const leaving = new AbortController()
-    const followed = run.follow((view) => (views.push(view) > 1 ? leaving.abort(new Error('left')) : undefined), {
-      signal: leaving.signal,
-    })
+    const seen = (view: RunView) => {
+      views.push(view)
+      if (view.status?.activity !== undefined && view.progress !== undefined) leaving.abort(new Error('left'))
+    }
+    const followed = run.follow(seen, { signal: leaving.signal })
     await expect(followed).rejects.toThrow('left')
     expect(views.at(-1)).toMatchObject({
       status: { state: 'running', activity: { step: 'findBackup', attempt: 1 } },
@@ -135,6 +144,17 @@ describe('a run whose tablet has no agent', () => {
   })
 })
 
+describe('a restore to a time that hosts would read differently', () => {
+  it('is not started', async () => {
+    const tablet = { shard: SHARD, tablet: TABLET }
+    await expect(keeper.restore({ ...tablet, before: '2026-11-24T02:00:00' })).rejects.toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringContaining('is not a time with its zone'),
+    })
+    expect(await keeper.runs()).toEqual([])
+  })
+})
+
 describe('check', () => {
   it('names each tablet without an agent, and what to type', async () => {
     const { status, stdout } = await runCli(['check'], env)
@@ -144,6 +164,9 @@ describe('check', () => {
     )
     expect(stdout).toContain('FAILED zone1-0000000101 no agent polls the queue of zone1-0000000101')
     expect(stdout).toContain('→ Start tabletkeeper agent on db2.')
+    const { ok, checks } = JSON.parse((await runCli(['check', '--json'], env)).stdout)
+    expect(ok).toBe(false)
+    expect(checks[0]).toMatchObject({ verdict: 'OK', subject: 'config', hint: null })
   })
 })
 

@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client, Connection } from '@temporalio/client'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { Client, Connection, ScheduleClient, type ScheduleSummary } from '@temporalio/client'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { renderSchedule, scheduleDocument } from '../../client/output/schedules.ts'
 import { Tabletkeeper } from '../../client/tabletkeeper.ts'
 import { parseAlias } from '../../model/alias.ts'
 import { startTemporal, type TemporalServer } from '../../sandbox/temporal-server.ts'
 import { waitUntil } from '../../sandbox/wait-until.ts'
+import { runCli, writeConfig } from './command-line.ts'
 import { recordedTerminal } from './recorded-terminal.ts'
 import { SHARD, TABLET } from './run-views.ts'
 
@@ -36,6 +37,11 @@ afterEach(async () => {
   await keeper.schedules.delete(subject).catch(() => {})
 })
 
+async function waitForRuns() {
+  await waitUntil('the run is open', async () => (await keeper.runs()).length === 1, 15_000)
+  return await keeper.runs()
+}
+
 const raw = () => client.schedule.getHandle(ID).describe()
 
 describe('the schedule of a tablet', () => {
@@ -46,14 +52,20 @@ describe('the schedule of a tablet', () => {
     expect(spec.intervals).toMatchObject([{ every: 86_400_000 }])
     expect(spec.jitter).toBe(600_000)
     expect(action).toMatchObject({ workflowType: 'backup', workflowId: ID, taskQueue: 'tabletkeeper' })
-    expect(action.args).toEqual([{ ...subject, interval: '24h' }])
+    // Two backups are that far apart when the first starts at once and the second late by all of the jitter.
+    expect(action.args).toEqual([{ ...subject, interval: '87000s' }])
   })
 
   it('tells backups the longest interval of a cron expression', async () => {
-    const created = await keeper.schedules.create({ ...subject, cron: '0 2 * * MON-FRI', concurrency: 2 })
+    const created = await keeper.schedules.create({
+      ...subject,
+      cron: '0 2 * * MON-FRI',
+      concurrency: 2,
+      allowPrimary: true,
+    })
     expect(created).toMatchObject({ cron: '0 2 * * MON-FRI', interval: '259200s' })
     const { action, policies, spec } = await raw()
-    expect(action.args).toEqual([{ ...subject, concurrency: 2, interval: '259200s' }])
+    expect(action.args).toEqual([{ ...subject, concurrency: 2, allowPrimary: true, interval: '259200s' }])
     expect(action).toMatchObject({ workflowId: ID, staticSummary: `backup **${TABLET}** of ${SHARD}` })
     expect(policies.overlap).toBe('SKIP')
     expect(spec.calendars).toHaveLength(1)
@@ -67,8 +79,7 @@ describe('the schedule of a tablet', () => {
   it('starts runs that are findable and named after the tablet', async () => {
     await keeper.schedules.create({ ...subject, every: '24h' })
     await keeper.schedules.trigger(subject)
-    await waitUntil('the run is open', async () => (await keeper.runs()).length === 1, 15_000)
-    const [run] = await keeper.runs()
+    const [run] = await waitForRuns()
     expect(run?.workflowId).toMatch(new RegExp(`^${ID}-\\d{4}-`))
     const description = await client.workflow.getHandle(run?.workflowId ?? '').describe()
     expect(description.typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value])).toEqual(
@@ -128,6 +139,47 @@ describe('the schedule of a tablet', () => {
     await expect(create({ every: 'daily' })).rejects.toMatchObject({ type: 'InvalidInput' })
     await expect(create({ every: '500ms' })).rejects.toMatchObject({ type: 'InvalidInput' })
     await expect(keeper.schedules.describe(subject)).rejects.toMatchObject({ type: 'NotFound' })
+  })
+
+  it('is left out of a list that does not know yet that it is deleted', async () => {
+    const other = { ...subject, tablet: parseAlias('zone1-102') }
+    await keeper.schedules.create({ ...subject, every: '24h' })
+    await keeper.schedules.create({ ...other, every: '12h' })
+    await waitUntil('both are listed', async () => (await keeper.schedules.list(SHARD)).length === 2, 15_000)
+    const late: ScheduleSummary[] = []
+    for await (const one of client.schedule.list()) late.push(one)
+    await keeper.schedules.delete(subject)
+    // A development server is seldom late.
+    vi.spyOn(ScheduleClient.prototype, 'list').mockImplementationOnce(async function* () {
+      yield* late
+    })
+    expect((await keeper.schedules.list(SHARD)).map(({ tablet }) => tablet)).toEqual([other.tablet])
+    await keeper.schedules.delete(other)
+  })
+
+  it('outlives the lines of its tablet in the configuration, and can still be shown, paused, resumed, triggered and deleted', async () => {
+    const gone = { ...subject, tablet: parseAlias('zone1-109') }
+    await keeper.schedules.create({ ...gone, every: '24h' })
+    await waitUntil('it is listed', async () => (await keeper.schedules.list(SHARD)).length === 1, 15_000)
+    const config = await writeConfig(directory, directory)
+    const env = { TABLETKEEPER_CONFIG: config, TEMPORAL_ADDRESS: temporal.address }
+    const type = (verb: string) => runCli(['schedule', verb, 'zone1-109', '--json'], env)
+    for (const [verb, outcome] of [
+      ['pause', 'paused'],
+      ['resume', 'resumed'],
+      ['trigger', 'triggered'],
+    ] as const) {
+      const { status, stdout } = await type(verb)
+      expect({ status, document: JSON.parse(stdout) }).toEqual({ status: 0, document: { schema: 1, ...gone, outcome } })
+    }
+    const [run] = await waitForRuns()
+    await client.workflow.getHandle(run?.workflowId ?? '').terminate('end of the test')
+    const shown = await type('show')
+    expect(JSON.parse(shown.stdout)).toMatchObject({ schedule: gone })
+    expect(await type('delete')).toMatchObject({ status: 0 })
+    const again = await type('delete')
+    expect(again.status).toBe(10)
+    expect(JSON.parse(again.stdout).error.message).toBe('zone1-0000000109 is no tablet of the configuration')
   })
 
   it('is one for each tablet', async () => {

@@ -3,11 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { judgeStorage } from '../../client/checks/storage.ts'
+import { judgeStorage, judgeView } from '../../client/checks/storage.ts'
 import { loadConfiguration } from '../../client/configuration.ts'
+import { parseShardName } from '../../model/shard-name.ts'
 import { startTemporal, type TemporalServer } from '../../sandbox/temporal-server.ts'
 import type { Capabilities } from '../../storage/capabilities.ts'
+import { FileStore } from '../../storage/file/file.ts'
+import type { Repository } from '../../storage/object-store.ts'
 import { runControl } from '../../workers/control.ts'
+import { nameAt, storeBackup } from '../storage/sample-backup.ts'
 import { runCli, writeConfig } from './command-line.ts'
 
 const ALL: Capabilities = {
@@ -65,9 +69,40 @@ describe('check, of a storage', () => {
       verdict: 'OK',
       subject: 'storage',
       message: `file:${root}: conditional create, ranged reads, removal allowed`,
+      hint: null,
       capabilities: ALL,
     })
     expect(await readdir(root)).toEqual([])
+  })
+
+  it('is read from where it runs, and says when that is not what control sees', async () => {
+    await storeBackup(new FileStore(root), parseShardName('commerce/0'), nameAt('010000'))
+    const elsewhere = join(directory, 'elsewhere')
+    await mkdir(join(elsewhere, 'mount'), { recursive: true })
+    const there = { ...env, TABLETKEEPER_CONFIG: await writeConfig(elsewhere, join(elsewhere, 'mount')) }
+    const { status, stdout } = await runCli(['check'], there)
+    expect(status).toBe(1)
+    expect(stdout).toContain('this host does not see the repository that control sees')
+    expect(stdout).not.toContain('no complete backup')
+  })
+})
+
+describe('what is said of a host that reads the storage itself', () => {
+  const ready = { state: 'ready', id: '5f0c3e0a-54d7-4a0e-9d6b-0c7d1c8e6a11' } as const
+  const empty = { state: 'new' } as const
+  const told = (here: Repository, ofControl: Repository | undefined) =>
+    judgeView('file:/mnt/backups', here, ofControl)?.message
+
+  it('is that it does not see what control sees', () => {
+    expect(told(empty, ready)).toContain('file:/mnt/backups is empty here')
+    expect(told({ state: 'ready', id: '9d6b0000-54d7-4a0e-9d6b-0c7d1c8e6a11' }, ready)).toContain('another one')
+  })
+
+  it('is nothing where both see the same, or control does not tell', () => {
+    expect(told(ready, ready)).toBeUndefined()
+    expect(told({ state: 'ready', id: null }, ready)).toBeUndefined()
+    expect(told(empty, empty)).toBeUndefined()
+    expect(told(empty, undefined)).toBeUndefined()
   })
 })
 

@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { runCli, writeConfig } from './command-line.ts'
 

@@ -1,25 +1,30 @@
 import { describe, expect, it } from 'vitest'
 import { renderBackup } from '../../client/output/backup-page.ts'
 import { BACKUP_COLUMNS, backupDocument, backupRow, summarize } from '../../client/output/backups.ts'
+import { describeFailure, failureDocument } from '../../client/output/failure.ts'
 import { jsonDocument } from '../../client/output/json.ts'
+import { runDocument } from '../../client/output/open-runs.ts'
 import { renderOutcome, renderWarnings } from '../../client/output/outcome.ts'
 import { renderRestorePlan } from '../../client/output/restore-plan.ts'
 import { renderTable } from '../../client/output/table.ts'
 import { findTablet } from '../../model/config.ts'
+import { TabletkeeperError } from '../../model/errors.ts'
+import { GtidSet } from '../../model/gtid-set.ts'
+import { positionOf } from '../../model/position.ts'
 import type { BackupResult, RestoreResult } from '../../model/runs.ts'
 import type { VerifyResult } from '../../model/verification.ts'
-import type { BackupEntry, CompleteBackup } from '../../storage/catalogue.ts'
+import { type CompleteBackup, type ListedBackup, listed } from '../../storage/catalogue/catalogue.ts'
 import { parse } from '../model/minimal-config.ts'
 import { manifestOf } from '../storage/sample-backup.ts'
 import { aReport } from './a-report.ts'
 import { recordedTerminal } from './recorded-terminal.ts'
-import { at, BACKUP, SHARD, STARTED, TABLET } from './run-views.ts'
+import { aProgress, aStatus, at, aView, BACKUP, RUN_ID, SHARD, STARTED, TABLET } from './run-views.ts'
 
 const GIB = 1024 ** 3
 const whole = (gib: number) => Math.round(gib * GIB)
 const { paint } = recordedTerminal({ isRead: true })
 const identity = { name: BACKUP, time: STARTED, tablet: TABLET }
-const ours: CompleteBackup = {
+const taken: CompleteBackup = {
   ...identity,
   state: 'complete',
   manifest: manifestOf(SHARD, BACKUP, {
@@ -39,12 +44,13 @@ const ours: CompleteBackup = {
     },
   }),
 }
-const vitess: CompleteBackup = {
-  ...ours,
+const ours = listed(taken)
+const vitess = listed({
+  ...taken,
   manifest: manifestOf(SHARD, BACKUP, { CompressionEngine: '', FinishedTime: at(60).toISOString() }),
-}
-const incomplete: BackupEntry = { ...identity, state: 'incomplete' }
-const corrupt: BackupEntry = { ...identity, state: 'corrupt', reason: 'it is not JSON' }
+})
+const incomplete: ListedBackup = { ...identity, state: 'incomplete' }
+const corrupt: ListedBackup = { ...identity, state: 'corrupt', reason: 'it is not JSON' }
 
 describe('a table', () => {
   const columns = [{ title: 'NAME' }, { title: 'SIZE', align: 'right' }] as const
@@ -110,12 +116,24 @@ describe('one backup', () => {
     ])
   })
   it('tells damaged pages, and nothing of what Vitess does not record', () => {
-    const section = ours.manifest.Tabletkeeper
+    const section = taken.manifest.Tabletkeeper
     if (section === undefined) throw new Error('it has no section')
     const PageCheck = { BadPages: 2, Pages: [{ File: 0, Page: 1 }] }
-    const damaged = { ...ours, manifest: { ...ours.manifest, Tabletkeeper: { ...section, PageCheck } } }
+    const damaged = listed({ ...taken, manifest: { ...taken.manifest, Tabletkeeper: { ...section, PageCheck } } })
     expect(renderBackup(damaged, paint).join('\n')).toContain('; 2 damaged pages')
     expect(renderBackup(vitess, paint).join('\n')).not.toContain('tablet  ')
+  })
+  it('tells what the primary never had, in the list too', () => {
+    const section = taken.manifest.Tabletkeeper
+    if (section === undefined) throw new Error('it has no section')
+    const Errant = positionOf(GtidSet.parse('98880065-e813-11f1-976c-02fc00000001:1537'))
+    const errant = listed({ ...taken, manifest: { ...taken.manifest, Tabletkeeper: { ...section, Errant } } })
+    expect(renderBackup(errant, paint)).toContain(
+      'errant    98880065-e813-11f1-976c-02fc00000001:1537: the primary never had these, so no restore chooses it',
+    )
+    expect(backupRow(errant)[1]).toBe('errant')
+    expect(backupDocument(errant)).toMatchObject({ state: 'complete', errant: Errant })
+    expect(summarize(SHARD, [errant], STARTED)).toBe('0 complete · 1 not')
   })
   it('says why it is not sound', () => {
     expect(renderBackup(corrupt, paint).join('\n')).toContain('it is not JSON')
@@ -141,9 +159,18 @@ describe('a JSON document', () => {
     })
   })
   it('has the same keys whatever state a backup is in', () => {
-    const keys = (entry: BackupEntry) => Object.keys(backupDocument(entry))
+    const keys = (entry: ListedBackup) => Object.keys(backupDocument(entry))
     expect(keys(incomplete)).toEqual(keys(ours))
     expect(keys(corrupt)).toEqual(keys(vitess))
+  })
+  it('tells the failure of a run that is on its way back as it tells one that is over', () => {
+    const failure = { type: 'StorageFull', message: 'no space', step: 'copyFiles' } as const
+    const view = aView({ progress: aProgress({ failure }) })
+    const run = runDocument({ status: aStatus(), view, report: undefined })
+    const unknown = { hint: null, returnedBy: null, suppressed: [], verification: null }
+    expect(run.failure).toEqual({ ...failure, ...unknown, workflowId: RUN_ID, exitCode: 1 })
+    const over = failureDocument(describeFailure(new TabletkeeperError('StorageFull', 'no space')))
+    expect(Object.keys(run.failure ?? {}).sort()).toEqual(Object.keys(over).sort())
   })
 })
 
@@ -207,7 +234,7 @@ shards: { commerce/0: { zone1-101: { host: db2 } } }
   const tablet = findTablet(config, TABLET)
 
   it('says what is fetched, replaced, lost and replayed', () => {
-    expect(renderRestorePlan(tablet, ours, aReport())).toEqual([
+    expect(renderRestorePlan(tablet, taken, aReport())).toEqual([
       'plan  2026-11-24.023000.zone1-0000000101, 13.8 GiB down, then replicate from zone1-0000000100',
       '      REPLACES 41.9 GiB of zone1-0000000101 on db2, kept aside until caught up (disk: needs 41.2 GiB, free 310 GiB)',
       '      loses nothing: zone1-0000000100 has every transaction of zone1-0000000101',
@@ -216,20 +243,24 @@ shards: { commerce/0: { zone1-101: { host: db2 } } }
   })
   it('names the transactions that are lost', () => {
     const report = aReport({ wouldLose: '3eb11dad-e852-11f1-976c-02fc00000001:10' })
-    expect(renderRestorePlan(tablet, ours, report).join('\n')).toContain(
+    expect(renderRestorePlan(tablet, taken, report).join('\n')).toContain(
       'LOSES 3eb11dad…:10, which zone1-0000000100 lacks: refused',
     )
   })
   it('does not claim that nothing is lost when nobody can tell', () => {
-    expect(renderRestorePlan(tablet, ours, aReport({ primary: null })).join('\n')).toContain(
+    expect(renderRestorePlan(tablet, taken, aReport({ primary: null })).join('\n')).toContain(
       'nobody can tell what is lost',
     )
   })
   it('shows a disk that is too small', () => {
-    expect(renderRestorePlan(tablet, ours, aReport({ freeBytes: GIB })).join('\n')).toContain('NOT ENOUGH')
+    expect(renderRestorePlan(tablet, taken, aReport({ freeBytes: GIB })).join('\n')).toContain('NOT ENOUGH')
   })
   it('replaces nothing on an empty tablet', () => {
-    const plan = renderRestorePlan(tablet, ours, aReport({ mysqld: 'empty', version: null })).join('\n')
+    const plan = renderRestorePlan(
+      tablet,
+      taken,
+      aReport({ mysqld: 'empty', version: null, versionString: null }),
+    ).join('\n')
     expect(plan).toContain('which is empty')
     expect(plan).not.toMatch(/REPLACES|lose/i)
   })

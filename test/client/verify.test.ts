@@ -10,7 +10,7 @@ import { RunFailed, Tabletkeeper, type VerifyResult } from '../../client/tabletk
 import { formatManifest, type TabletkeeperSection } from '../../model/manifest.ts'
 import { startTemporal, type TemporalServer } from '../../sandbox/temporal-server.ts'
 import { waitUntil } from '../../sandbox/wait-until.ts'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { runControl } from '../../workers/control.ts'
 import { copyRecord, DIRECTORY, manifestFor, NAME } from '../engine/sample-backup.ts'
 import { sampleFile, sampleFiles } from '../engine/sample-files.ts'
@@ -115,7 +115,7 @@ describe('verify --offline', () => {
 
   it('ends with 130 when it is interrupted', async () => {
     const { store, env } = await aStorage(await temporaryDirectory())
-    await storeSample(store, undefined, 128 * 1024 * 1024)
+    await storeSample(store, undefined, 512 * 1024 * 1024)
     const verifying = startCli(['verify', 'commerce/0', '--offline', '--concurrency', '1'], env)
     await waitUntil('it has begun', () => verifying.stderr().includes(NAME))
     verifying.child.kill('SIGINT')

@@ -11,7 +11,7 @@ const shown = pages.flatMap(({ name, prose, blocks }) => {
   const inBlocks = blocks
     .filter(({ language }) => ['', 'console', 'ini', 'sh'].includes(language))
     .flatMap((block) => keeperCommands(block.text.replaceAll(/^ExecStart=\/usr\/bin\/env /gm, '')))
-  const inSentences = [...prose.matchAll(/`(tabletkeeper [^`]+)`/g)].flatMap(([, typed]) =>
+  const inSentences = [...prose.matchAll(/`((?:sudo )?tabletkeeper [^`]+)`/g)].flatMap(([, typed]) =>
     keeperCommands((typed ?? '').replaceAll(/\s+/g, ' ')),
   )
   const placeholders = ['…', '<command>', '--help', '--version']

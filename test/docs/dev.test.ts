@@ -9,7 +9,7 @@ it('tabletkeeper dev prints what to type in a second terminal, which works, and 
   const directory = await mkdtemp(join(tmpdir(), 'tabletkeeper-dev-'))
   const dev = startCli(['dev', '--directory', directory])
   try {
-    await waitUntil('dev is ready', async () => dev.stderr().includes('Ctrl-C stops all of it.'))
+    await waitUntil('dev is ready', async () => dev.stderr().includes('Ctrl-C stops all of it.'), 150_000)
     const [, exports = ''] = /^ {2}export (.*)$/m.exec(dev.stderr()) ?? []
     const environment = Object.fromEntries(exports.split(' ').map((pair) => pair.split('=')))
     const check = await runCli(['check'], environment)
@@ -21,4 +21,4 @@ it('tabletkeeper dev prints what to type in a second terminal, which works, and 
     expect(status).toBe(0)
     await rm(directory, { recursive: true })
   }
-}, 120_000)
+}, 240_000)

@@ -2,15 +2,15 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readCopyRecord } from '../../engine/copy-ledger.ts'
+import { readCopyRecord } from '../../engine/ledger/copy-ledger.ts'
 import { parseAlias } from '../../model/alias.ts'
 import { parseBackupName } from '../../model/backup-name.ts'
 import { findTablet, parseConfig } from '../../model/config.ts'
 import { parseLease } from '../../model/lease.ts'
 import { formatManifest, parseManifest } from '../../model/manifest.ts'
 import { parseShardName, partsOf } from '../../model/shard-name.ts'
-import { createAdminUserStatements } from '../../mysql/grants.ts'
-import { readJournal } from '../../mysql/swap-journal.ts'
+import { createAdminUserStatements } from '../../mysql/admin/grants.ts'
+import { readJournal } from '../../mysql/swap/journal.ts'
 import { readCloneRecord } from '../../tablets/clone-record.ts'
 import { type Block, readPage, readPages } from './pages.ts'
 
@@ -29,6 +29,11 @@ describe('examples in the pages', () => {
 
   it.each(blocksIn('json'))('%s is JSON', (_name, { text }) => {
     expect(() => JSON.parse(text)).not.toThrow()
+  })
+
+  it.each(blocksIn('ini'))('%s is a unit that systemd starts again, however often it ends', (_name, { text }) => {
+    expect(text).toMatch(/^\[Unit\]\n([^[].*\n|\n)*StartLimitIntervalSec=0$/m)
+    expect(text).toMatch(/^\[Service\]\n([^[].*\n|\n)*Restart=always\nRestartSec=2$/m)
   })
 
   it('grants exactly what the agent needs, and what replication needs', async () => {

@@ -11,7 +11,7 @@ const phrases = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = ''])
 )
 
 async function readSources(): Promise<string> {
-  const folders = '{activities,client,engine,model,mysql,storage,tablets,workflows}/**/*.ts'
+  const folders = '{activities,client,engine,model,mysql,storage,tablets,workers,workflows}/**/*.ts'
   const texts: string[] = []
   for await (const file of glob(folders, { cwd: ROOT })) texts.push(await readFile(join(ROOT, file), 'utf8'))
   return texts.join('\n')

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parseAlias } from '../../model/alias.ts'
+import { parseAlias, type TabletAlias } from '../../model/alias.ts'
 import { eventually } from '../integration/assertions.ts'
 import { QUICK, startWorld, type World } from '../integration/world.ts'
 import { at, keyDifference } from './json-shape.ts'
@@ -12,6 +12,8 @@ const pages = await Promise.all(['README.md', 'docs/client.md'].map(readPage))
 const blocks = pages.flatMap((page) => page.blocks).filter(({ language }) => language === 'console')
 const documents = (await readPage('docs/cli.md')).blocks.filter(({ language }) => language === 'json')
 const TABLET = parseAlias('zone1-101')
+/** Those that have an agent. */
+const tablets: TabletAlias[] = []
 let world: World
 let typist: Typist
 /** What follows a block that failed tells nothing. */
@@ -23,6 +25,7 @@ beforeAll(async () => {
   await world.startControl()
   for (const { alias } of [primary, ...replicas]) {
     await world.startAgent(alias, alias === parseAlias('zone1-102') ? { initTabletType: 'RDONLY' } : {})
+    tablets.push(alias)
   }
   typist = await Typist.at(world)
 })
@@ -42,6 +45,7 @@ async function addTablet(uid: number, restoreFromBackup: boolean): Promise<void>
   await writeFile(world.configPath, `${world.shard.configText({ storageRoot: world.storageRoot })}\n${QUICK}\n`)
   const config = world.config()
   await world.startAgent(alias, { config: { ...config, agent: { ...config.agent, restoreFromBackup } } })
+  tablets.push(alias)
 }
 
 describe('what the pages show is what happens', { timeout: 120_000 }, () => {
@@ -93,10 +97,12 @@ function startedBy(exchanges: readonly Exchange[]): string[] {
   })
 }
 
-/** Whatever was started has ended, and the tablet serves again. */
+/** Whatever was started has ended, what was terminated too, and the tablet serves again. */
 async function settled(): Promise<void> {
-  await eventually(
-    () => world.keeper.inspect({ shard: world.shard.shard, tablet: TABLET }),
-    ({ lease, serving }) => lease === null && serving,
-  )
+  for (const tablet of tablets) {
+    await eventually(
+      () => world.keeper.inspect({ shard: world.shard.shard, tablet }),
+      ({ lease, serving }) => lease === null && (serving || tablet !== TABLET),
+    )
+  }
 }

@@ -1,13 +1,13 @@
 import { appendFile, mkdir, readdir, rename, rm, stat, symlink, truncate, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { FRAME_SIZE } from '../../engine/frame.ts'
+import { FRAME_SIZE } from '../../engine/frames/frame.ts'
 import { TabletkeeperError } from '../../model/errors.ts'
-import type { DataFile } from '../../mysql/data-directory.ts'
+import type { DataFile } from '../../mysql/data/data-directory.ts'
 import { mount, NO_MOUNTS, smallFileSystem } from '../storage/mounts.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { InterferedStore, type Interference } from './interfered-store.ts'
-import { openFilesBelow, workerThreads } from './open-files.ts'
+import { areWorkersGone, openFilesBelow } from './open-files.ts'
 import { replaceByCopy } from './replaced-file.ts'
 import { copy, copyRecord, DIRECTORY } from './sample-backup.ts'
 import { writeContent } from './sample-content.ts'
@@ -40,7 +40,7 @@ async function sample(): Promise<Sample> {
 /** Nothing is at work any more, nothing is open, nothing is published: what every failure leaves. */
 async function expectNothingLeft({ source, root, ledger }: Sample): Promise<void> {
   expect(openFilesBelow(source, root, ledger)).toEqual([])
-  expect(workerThreads()).toBe(0)
+  expect(areWorkersGone()).toBe(true)
   const before = await digestsOf(root)
   await new Promise((resolve) => setImmediate(resolve))
   expect(await digestsOf(root)).toEqual(before)

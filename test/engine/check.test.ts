@@ -1,7 +1,7 @@
 import { rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkStored } from '../../engine/check.ts'
+import { checkStored } from '../../engine/backup/check.ts'
 import type { Listing } from '../../storage/object-store.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { InterferedStore } from './interfered-store.ts'

@@ -3,9 +3,9 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type CopyBinding, CopyLedger, fingerprintOf, readCopyRecord } from '../../engine/copy-ledger.ts'
+import { type CopyBinding, CopyLedger, fingerprintOf, readCopyRecord } from '../../engine/ledger/copy-ledger.ts'
 import type { FrameDigest } from '../../engine/object-digest.ts'
-import { isError } from '../../model/errors.ts'
+import { isError, TabletkeeperError } from '../../model/errors.ts'
 import { ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { HEADER, NAME } from './sample-run.ts'
@@ -220,6 +220,16 @@ describe('a ledger of another copy', () => {
     expect(await CopyLedger.resume(path, { ...BINDING, ...change }, COUNT)).toBeUndefined()
   })
 
+  test.each([0, 1, 4])(
+    'is not gone on with when a loss of power has made zeros of it from line %i on',
+    async (from) => {
+      const { path, bytes } = await newLedger()
+      const lines = bytes.toString().split('\n')
+      await writeFile(path, lines.map((line, at) => (at < from ? line : '\0'.repeat(line.length))).join('\n'))
+      expect(await CopyLedger.resume(path, { ...BINDING, boot: 'c' }, COUNT)).toBeUndefined()
+    },
+  )
+
   test('is no record of this one, nor is one that is missing', async () => {
     const { path } = await newLedger()
     await expect(readCopyRecord(path, '2026-11-24.143447.zone1-0000000101')).rejects.toThrow(ofType('FenceBroken'))
@@ -245,4 +255,29 @@ test('a list of files is another when any file is another, or at another place',
   expect(new Set(all.map(fingerprintOf)).size).toBe(all.length)
   // The data directory of a clone is another place, with the same files.
   expect(fingerprintOf([{ ...file, path: '/clone/a' }, other])).toBe(fingerprintOf([file, other]))
+})
+
+test('a ledger of what could not be made durable is void; where that can be tried again it is gone on with', async () => {
+  const path = join(await temporaryDirectory(), 'ledger')
+  const begun = async () => {
+    const ledger = await CopyLedger.create(path, BINDING, UPLOAD, COUNT)
+    ledger.addFiles([fileOf(1)])
+    return ledger
+  }
+  const failing = (retryable: boolean) => async () => {
+    throw new TabletkeeperError('StorageUnavailable', 'made to fail', { retryable })
+  }
+  {
+    await using ledger = await begun()
+    await expect(ledger.syncing(failing(true))).rejects.toThrow('made to fail')
+  }
+  {
+    await using ledger = await CopyLedger.resume(path, BINDING, COUNT)
+    expect(ledger?.has(1)).toBe(true)
+    await expect(ledger?.syncing(failing(false))).rejects.toThrow('made to fail')
+    // Work that was under way ends by itself.
+    ledger?.addFiles([fileOf(3)])
+  }
+  expect(await CopyLedger.resume(path, BINDING, COUNT)).toBeUndefined()
+  await expect(readCopyRecord(path, BINDING.backup)).rejects.toMatchObject({ type: 'FenceBroken' })
 })

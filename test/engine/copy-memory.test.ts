@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readCopyRecord } from '../../engine/copy-ledger.ts'
+import { readCopyRecord } from '../../engine/ledger/copy-ledger.ts'
 import { formatManifest } from '../../model/manifest.ts'
 import { runCopy } from './copy-child.ts'
 import { randomOf } from './sample-content.ts'
@@ -63,11 +63,11 @@ describe.each([
     const restore = await runCopy(order)
     expect(restore.failure).toBeNull()
     console.info(
-      `${name}: backup ${Math.round(backup.maxRssMebibytes)} MiB, ${backup.seconds.toFixed(1)} s; ` +
-        `restore ${Math.round(restore.maxRssMebibytes)} MiB, ${restore.seconds.toFixed(1)} s`,
+      `${name}: backup ${Math.round(backup.peakMebibytes)} MiB, ${backup.seconds.toFixed(1)} s; ` +
+        `restore ${Math.round(restore.peakMebibytes)} MiB, ${restore.seconds.toFixed(1)} s`,
     )
-    expect(backup.maxRssMebibytes).toBeLessThanOrEqual(most)
-    expect(restore.maxRssMebibytes).toBeLessThanOrEqual(most)
+    expect(backup.peakMebibytes).toBeLessThanOrEqual(most)
+    expect(restore.peakMebibytes).toBeLessThanOrEqual(most)
     for (const { name: file, size } of files.filter((_, index) => index % 999 === 0)) {
       const restored = join(staging, file)
       if (size > GIBIBYTE) expect((await stat(restored)).size).toBe(size)

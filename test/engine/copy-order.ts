@@ -24,13 +24,13 @@ export type CopyOrder = z.infer<typeof copyOrder>
 export const copyOutcome = z.object({
   failure: z.string().nullable(),
   seconds: z.number(),
-  /** From a cancel to the end. */
-  settledMilliseconds: z.number().nullable(),
+  /** From a cancel to the end, by the clock and by what the process's threads did meanwhile. */
+  settled: z.object({ milliseconds: z.number(), processorMilliseconds: z.number() }).optional(),
   /** How late the event loop was, by the clock. */
   delayP99Milliseconds: z.number(),
   /** How long the thread of the event loop was at work without looking at it, in its processor time. */
   turnP99Milliseconds: z.number(),
-  /** The most memory that the process had at any time (VmHWM). */
-  maxRssMebibytes: z.number(),
+  /** The most memory that the process had at any time. */
+  peakMebibytes: z.number(),
 })
 export type CopyOutcome = z.infer<typeof copyOutcome>

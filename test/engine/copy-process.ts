@@ -2,16 +2,17 @@ import { appendFileSync, lstatSync, readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createHistogram, monitorEventLoopDelay, type RecordableHistogram } from 'node:perf_hooks'
-import { copyBackup } from '../../engine/backup-copy.ts'
-import { keepHeapSmall } from '../../engine/heap-size.ts'
-import { restoreFiles } from '../../engine/restore-copy.ts'
+import { copyBackup } from '../../engine/backup/backup-copy.ts'
+import { keepHeapSmall } from '../../engine/pool/heap-size.ts'
+import { restoreFiles } from '../../engine/restore/restore-copy.ts'
 import { messageOf } from '../../model/errors.ts'
 import { parseManifest } from '../../model/manifest.ts'
-import type { DataFile } from '../../mysql/data-directory.ts'
-import { FileStore } from '../../storage/file.ts'
+import type { DataFile } from '../../mysql/data/data-directory.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { SHARD } from '../storage/sample-backup.ts'
 import { type CopyOrder, type CopyOutcome, copyOrder } from './copy-order.ts'
 import { InterferedStore } from './interfered-store.ts'
+import { peakMebibytes } from './peak-memory.ts'
 import { DIRECTORY, HEADER, NAME } from './sample-run.ts'
 
 // A process that copies or restores, for tests that kill it or look at what it takes: `node copy-process.ts <order as JSON>`.
@@ -22,13 +23,13 @@ const order = copyOrder.parse(JSON.parse(process.argv[2] ?? ''))
 const delays = monitorEventLoopDelay({ resolution: 5 })
 const controller = new AbortController()
 const { signal } = controller
-let cancelledAt: number | undefined
+let cancelled: { readonly at: number; readonly used: NodeJS.CpuUsage } | undefined
 
 const work = order.kind === 'backup' ? await backupOf(order) : await restoreOf(order)
 process.stdout.write('ready\n')
 if (order.cancelAfter !== undefined) {
   setTimeout(() => {
-    cancelledAt = performance.now()
+    cancelled = { at: performance.now(), used: process.cpuUsage() }
     controller.abort(new Error('cancelled'))
   }, order.cancelAfter)
 }
@@ -37,13 +38,14 @@ const turns = monitorTurns()
 const began = performance.now()
 const failure = await work().then(() => null, messageOf)
 const ended = performance.now()
+const { user, system } = process.cpuUsage(cancelled?.used)
 const outcome: CopyOutcome = {
   failure,
   seconds: (ended - began) / 1000,
-  settledMilliseconds: cancelledAt === undefined ? null : ended - cancelledAt,
+  settled: cancelled && { milliseconds: ended - cancelled.at, processorMilliseconds: (user + system) / 1000 },
   delayP99Milliseconds: delays.percentile(99) / 1e6,
   turnP99Milliseconds: turns.percentile(99) / 1e6,
-  maxRssMebibytes: process.resourceUsage().maxRSS / 1024,
+  peakMebibytes: await peakMebibytes(),
 }
 process.stdout.write(`${JSON.stringify(outcome)}\n`)
 
@@ -66,7 +68,7 @@ function monitorTurns(): RecordableHistogram {
   return turns
 }
 
-/** The files in the directories of `source`, looked at as mysql/data-directory.ts does: without a promise for each. */
+/** The files in the directories of `source`, looked at as mysql/data/data-directory.ts does: without a promise for each. */
 function filesBelow(source: string): DataFile[] {
   return readdirSync(source).flatMap((directory) =>
     readdirSync(join(source, directory)).map((file): DataFile => {

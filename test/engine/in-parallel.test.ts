@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { inParallel } from '../../engine/in-parallel.ts'
+import { inParallel } from '../../engine/pool/in-parallel.ts'
 
 const never = new AbortController().signal
 

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import type {
   ByteRange,
   Listing,
@@ -11,6 +11,7 @@ import type {
   Repository,
   Upload,
 } from '../../storage/object-store.ts'
+import { writeWhole } from '../../storage/write-whole.ts'
 
 /** What happens at the calls of an engine to its store, each before it is carried out. */
 export interface Interference {
@@ -18,6 +19,7 @@ export interface Interference {
   readonly opaque?: boolean
   /** Bytes of a part: what a writer leaves unfinished is kept in whole parts only, as S3 will. */
   readonly partSize?: number
+  readonly onOpen?: (name: string) => Promise<void> | void
   /** @param write number of the write to the object `name` by one writer, from 0 */
   readonly onWrite?: (name: string, write: number) => Promise<void> | void
   readonly onCommit?: () => Promise<void> | void
@@ -91,10 +93,15 @@ class InterferedUpload implements Upload {
     this.#interference = interference
   }
 
-  async open(name: string, from: number): Promise<ObjectWriter> {
-    const { partSize = 1 } = this.#interference
-    const writer = await this.#upload.open(name, from - (from % partSize))
+  async open(name: string, from: number, signal?: AbortSignal): Promise<ObjectWriter> {
+    const { partSize = 1, onOpen } = this.#interference
+    await onOpen?.(name)
+    const writer = await this.#upload.open(name, from - (from % partSize), signal)
     return new InterferedWriter(name, writer, this.#interference)
+  }
+
+  async put(name: string, bytes: Uint8Array, crc?: number): Promise<void> {
+    await writeWhole(this, name, bytes, crc)
   }
 
   localPath(name: string): string | undefined {
@@ -129,10 +136,10 @@ class InterferedWriter implements ObjectWriter {
     return this.#isFinished ? this.#writer.kept : this.#writer.kept - (this.#writer.kept % partSize)
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array, crc?: number): Promise<void> {
     await this.#interference.onWrite?.(this.#name, this.#writes)
     this.#writes += 1
-    await this.#writer.write(bytes)
+    await this.#writer.write(bytes, crc)
   }
 
   async finish(): Promise<void> {

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeLz4 } from '../../engine/lz4-frame.ts'
-import { XxHash32 } from '../../engine/xxhash32.ts'
+import { decodeLz4 } from '../../engine/frames/lz4-frame.ts'
+import { XxHash32 } from '../../engine/frames/xxhash32.ts'
 
 // Written by github.com/pierrec/lz4/v4 as Vitess calls it (go/vt/mysqlctl/compression.go).
 const VITESS_EMPTY = Buffer.from('BCJNGGRwuQAAAAAFXcwC', 'base64')

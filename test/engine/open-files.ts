@@ -16,6 +16,16 @@ export function workerThreads(): number {
   return names.filter((name) => name === 'WorkerThread').length
 }
 
+/** Whether no worker thread is left. One that has ended is listed until the kernel has taken it away, a moment later. */
+export function areWorkersGone(): boolean {
+  const end = performance.now() + 1_000
+  while (workerThreads() > 0) {
+    if (performance.now() > end) return false
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+  }
+  return true
+}
+
 /** What is read from /proc may end while it is read. */
 function orGone(read: () => string): string {
   try {

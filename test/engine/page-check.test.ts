@@ -1,8 +1,8 @@
 import { inflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { decodeLz4Block } from '../../engine/lz4-block.ts'
-import { badPagesOf, pageFormatOf } from '../../engine/page-check.ts'
+import { decodeLz4Block } from '../../engine/frames/lz4-block.ts'
+import { badPagesOf, pageFormatOf } from '../../engine/pages/page-check.ts'
 import {
   badPagesOfAll,
   filesOfServer,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { badPagesOf } from '../../engine/page-check.ts'
-import { hasCrc } from '../../engine/page-checksum.ts'
+import { badPagesOf } from '../../engine/pages/page-check.ts'
+import { hasCrc } from '../../engine/pages/page-checksum.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import {
   badPagesOfAll,

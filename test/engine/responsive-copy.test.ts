@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readCopyRecord } from '../../engine/copy-ledger.ts'
-import { FRAME_SIZE } from '../../engine/frame.ts'
+import { FRAME_SIZE } from '../../engine/frames/frame.ts'
+import { readCopyRecord } from '../../engine/ledger/copy-ledger.ts'
 import { formatManifest } from '../../model/manifest.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { runCopy } from './copy-child.ts'
-import type { CopyOrder } from './copy-order.ts'
+import type { CopyOrder, CopyOutcome } from './copy-order.ts'
 import { writeContent } from './sample-content.ts'
 import { manifestFor, NAME } from './sample-run.ts'
 
@@ -48,17 +48,20 @@ test('a process that copies looks at its event loop all the while: heartbeats ar
   }
 })
 
-test.each([100, 250])('a backup that is cancelled after %i ms ends within a second', async (cancelAfter) => {
+test.each([100, 250])('a backup that is cancelled after %i ms ends at once', async (cancelAfter) => {
   const { backup } = await newOrders()
-  const { failure, settledMilliseconds } = await runCopy({ ...backup, cancelAfter })
-  expect(failure).toBe('cancelled')
-  expect(settledMilliseconds).toBeLessThan(1000)
+  expectEndedAtOnce(await runCopy({ ...backup, cancelAfter }))
 })
 
-test('a restore that is cancelled ends within a second', async () => {
+test('a restore that is cancelled ends at once', async () => {
   const { backup, restore } = await newOrders()
   await runCopy(backup)
-  const { failure, settledMilliseconds } = await runCopy({ ...(await restore()), cancelAfter: 120 })
-  expect(failure).toBe('cancelled')
-  expect(settledMilliseconds).toBeLessThan(1000)
+  expectEndedAtOnce(await runCopy({ ...(await restore()), cancelAfter: 120 }))
 })
+
+/** By the clock it is less than a second on a machine of its own; here others are at work, on its disk too. */
+function expectEndedAtOnce({ failure, settled }: CopyOutcome): void {
+  expect(failure).toBe('cancelled')
+  expect(settled?.processorMilliseconds).toBeLessThan(1_000)
+  expect(settled?.milliseconds).toBeLessThan(10_000)
+}

@@ -1,15 +1,15 @@
 import { copyFile, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { CopiedFile } from '../../engine/copied-file.ts'
-import { FRAME_SIZE } from '../../engine/frame.ts'
+import type { CopiedFile } from '../../engine/backup/copied-file.ts'
+import { FRAME_SIZE } from '../../engine/frames/frame.ts'
 import { TabletkeeperError } from '../../model/errors.ts'
-import type { DataFile } from '../../mysql/data-directory.ts'
-import { NO_MOUNTS, smallFileSystem } from '../storage/mounts.ts'
+import type { DataFile } from '../../mysql/data/data-directory.ts'
+import { afterPowerLoss, losingOverlay, NO_MOUNTS, overlay, smallDisk, smallFileSystem } from '../storage/mounts.ts'
 import { ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { InterferedStore, type Interference } from './interfered-store.ts'
-import { openFilesBelow, workerThreads } from './open-files.ts'
+import { areWorkersGone, openFilesBelow } from './open-files.ts'
 import { copy, DIRECTORY, manifestFor, restoreTo } from './sample-backup.ts'
 import { writeContent } from './sample-content.ts'
 import { digestsOf, sampleFile } from './sample-files.ts'
@@ -75,7 +75,7 @@ async function expectDamage(backup: Sample, index: number, described = backup.co
 
 function expectNothingLeft({ root, staging, ledger }: Sample): void {
   expect(openFilesBelow(root, staging, ledger)).toEqual([])
-  expect(workerThreads()).toBe(0)
+  expect(areWorkersGone()).toBe(true)
 }
 
 async function overwrite(path: string, change: (bytes: Buffer) => Buffer | undefined): Promise<void> {
@@ -257,6 +257,39 @@ describe('a restore finds', () => {
   })
 })
 
+describe.skipIf(NO_MOUNTS !== undefined)(
+  'on an overlay, which keeps to itself what its disk has lost, a restore',
+  () => {
+    test('says when the disk could not keep what was written, and begins anew then', async () => {
+      const backup = await sample()
+      const staging = join(await losingOverlay(6_144, 'staging/db'), 'staging')
+      const restoring = restoreTo(staging, manifestFor(backup.copied, 'tabletkeeper'), {
+        store: backup.store(),
+        ledger: backup.ledger,
+      })
+      await expect(restoring).rejects.toMatchObject({ message: expect.stringContaining("on the tablet's host") })
+      expect((await readdir(join(backup.ledger, '..'))).includes('ledger')).toBe(false)
+      expectNothingLeft(backup)
+    })
+
+    test('has all files on the disk when it ends, those too that an attempt before it has written', async () => {
+      const backup = await sample()
+      const disk = await smallDisk(64)
+      const staging = join(await overlay(disk), 'staging')
+      const manifest = manifestFor(backup.copied, 'tabletkeeper')
+      const failure = new TabletkeeperError('StorageUnavailable', 'the store went away')
+      const onGet = (key: string): void => {
+        if (key === `${DIRECTORY}${SMALL}`) throw failure
+      }
+      const options = { store: backup.store({ opaque: true, onGet }), ledger: backup.ledger, concurrency: 1 }
+      await expect(restoreTo(staging, manifest, options)).rejects.toBe(failure)
+      await restoreTo(staging, manifest, { store: backup.store(), ledger: backup.ledger })
+      const kept = join(await afterPowerLoss(disk), 'upper', 'staging')
+      expect(await digestsOf(kept)).toEqual(await digestsOf(backup.source))
+    })
+  },
+)
+
 describe('a restore that is stopped', () => {
   test('by a cancel throws its reason, and goes on from there when it is tried again', async () => {
     for (const opaque of [false, true]) {
@@ -276,7 +309,7 @@ describe('a restore that is stopped', () => {
     await expect(backup.restore(backup.copied, {}, AbortSignal.abort(new Error('too late')))).rejects.toThrow(
       'too late',
     )
-    expect(await digestsOf(backup.staging)).toEqual({})
+    expect(await readdir(join(backup.staging, '..'))).toEqual([])
     expectNothingLeft(backup)
   })
 

@@ -3,8 +3,9 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { RestoreLedger } from '../../engine/restore-ledger.ts'
-import type { Checked } from '../../engine/tasks.ts'
+import { RestoreLedger } from '../../engine/ledger/restore-ledger.ts'
+import type { Checked } from '../../engine/pool/tasks.ts'
+import { TabletkeeperError } from '../../model/errors.ts'
 import type { Manifest } from '../../model/manifest.ts'
 import { ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
@@ -138,4 +139,39 @@ describe('nothing is known of', () => {
     await writeFile(path, bytes.toString().replace(/"boot":"[^"]*"/, '"boot":"another"'))
     expect(await known(path)).toEqual(NOTHING)
   })
+
+  test.each([0, 1, 3])('what a loss of power has made zeros of, from line %i on', async (from) => {
+    const { path, bytes } = await newLedger()
+    const lines = bytes
+      .toString()
+      .replace(/"boot":"[^"]*"/, '"boot":"another"')
+      .split('\n')
+    await writeFile(path, lines.map((line, at) => (at < from ? line : '\0'.repeat(line.length))).join('\n'))
+    expect(await known(path)).toEqual(NOTHING)
+  })
+})
+
+test('an attempt that was left behind adds its lines after those of the one that began anew', async () => {
+  const { path } = await newLedger()
+  const other = manifestFor(FILES.slice(1), 'tabletkeeper')
+  await using left = await RestoreLedger.open(path, other)
+  left.addFiles(0)
+  await using ledger = await RestoreLedger.open(path, MANIFEST)
+  ledger.addFiles(0)
+  left.addFiles(1)
+  ledger.addFiles(2)
+  expect(await known(path)).toMatchObject({ files: [true, true, true] })
+})
+
+test('what could not be made durable is restored anew', async () => {
+  const { path } = await newLedger()
+  {
+    await using ledger = await RestoreLedger.open(path, MANIFEST)
+    const failing = async () => {
+      throw new TabletkeeperError('StorageFull', 'the disk lost it')
+    }
+    await expect(ledger.syncing(failing)).rejects.toThrow('the disk lost it')
+    ledger.addFiles(0)
+  }
+  expect(await known(path)).toEqual(NOTHING)
 })

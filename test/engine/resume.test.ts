@@ -2,10 +2,10 @@ import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FRAME_SIZE } from '../../engine/frame.ts'
+import { FRAME_SIZE } from '../../engine/frames/frame.ts'
 import type { Progress } from '../../model/runs.ts'
-import type { DataFile } from '../../mysql/data-directory.ts'
-import { FileStore } from '../../storage/file.ts'
+import type { DataFile } from '../../mysql/data/data-directory.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { InterferedStore, type Interference } from './interfered-store.ts'
@@ -71,6 +71,7 @@ test('a backup that ended anywhere goes on from there, and its objects are those
   const undisturbed = await newSample()
   const { record } = await copyRest(undisturbed)
   const expected = await digestsOf(join(undisturbed.root, DIRECTORY))
+  const enough = performance.now() + 30_000
   await fc.assert(
     fc.asyncProperty(
       // All together fewer than the writes that a copy takes.
@@ -78,6 +79,8 @@ test('a backup that ended anywhere goes on from there, and its objects are those
       fc.option(fc.integer({ min: 1, max: 12_000_000 }), { nil: undefined }),
       fc.boolean(),
       async (ends, partSize, opaque) => {
+        // A slow machine tries fewer.
+        if (performance.now() > enough) return
         const sample = {
           files: undisturbed.files,
           root: await temporaryDirectory(),
@@ -101,7 +104,7 @@ test('a backup that ended anywhere goes on from there, and its objects are those
         for (const path of [sample.root, sample.ledger]) await rm(path, { recursive: true })
       },
     ),
-    { numRuns: 10, interruptAfterTimeLimit: 30_000, markInterruptAsFailure: false },
+    { numRuns: 10 },
   )
 }, 120_000)
 
@@ -228,7 +231,8 @@ describe('objects that the store has lost of an attempt that ended', () => {
     await expect(copy(sample.files, { store, ledger: sample.ledger, fence })).rejects.toThrow(
       ofType('StorageUnavailable'),
     )
-    await expect(copyRest(sample)).rejects.toMatchObject({ type: 'StorageUnavailable', retryable: false })
+    // What was recorded is void then, and some objects may be visible.
+    await expect(copyRest(sample)).rejects.toMatchObject({ type: 'FenceBroken', retryable: false })
   })
 })
 

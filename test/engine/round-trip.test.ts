@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { checkStored } from '../../engine/check.ts'
-import type { CopiedFile } from '../../engine/copied-file.ts'
-import { FRAME_SIZE } from '../../engine/frame.ts'
+import { checkStored } from '../../engine/backup/check.ts'
+import type { CopiedFile } from '../../engine/backup/copied-file.ts'
+import { FRAME_SIZE } from '../../engine/frames/frame.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { InterferedStore } from './interfered-store.ts'
 import { copyRecord, DIRECTORY, manifestFor, restoreTo } from './sample-backup.ts'
@@ -44,6 +44,7 @@ async function expectAsRecorded(path: string, copied: CopiedFile | undefined): P
 
 test('whatever files hold comes back byte for byte, by any number of threads, through files or memory', async () => {
   const directory = await temporaryDirectory()
+  const enough = performance.now() + 20_000
   await fc.assert(
     fc.asyncProperty(
       contents,
@@ -52,6 +53,8 @@ test('whatever files hold comes back byte for byte, by any number of threads, th
       fc.boolean(),
       fc.boolean(),
       async (all, backupThreads, restoreThreads, opaqueBackup, opaqueRestore) => {
+        // A slow machine tries fewer.
+        if (performance.now() > enough) return
         const place = await mkdtemp(join(directory, 'run-'))
         const [source, staging, root] = [
           join(place, 'source'),
@@ -72,7 +75,7 @@ test('whatever files hold comes back byte for byte, by any number of threads, th
         await rm(place, { recursive: true })
       },
     ),
-    { numRuns: 10, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
+    { numRuns: 10 },
   )
 }, 120_000)
 

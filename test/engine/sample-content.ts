@@ -1,7 +1,7 @@
 import { createCipheriv } from 'node:crypto'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { DataFile } from '../../mysql/data-directory.ts'
+import type { DataFile } from '../../mysql/data/data-directory.ts'
 import { describe } from './sample-files.ts'
 
 export const KINDS = ['random', 'zero', 'text', 'mixed', 'sparse', 'last'] as const
@@ -22,7 +22,7 @@ const SENTENCE = 700
 const WORDS = ['parcel', 'customer', 'sku-77', 'chocolate', '1999-12-31', 'NULL', '0.25', 'zone1']
 const BOOK = bookOf()
 
-/** Writes the file below `root` and describes it as mysql/data-directory.ts does. */
+/** Writes the file below `root` and describes it as mysql/data/data-directory.ts does. */
 export async function writeContent(root: string, content: SampleContent): Promise<DataFile> {
   const path = join(root, content.name)
   await mkdir(dirname(path), { recursive: true })

@@ -4,12 +4,12 @@ import { lstat, mkdir, open, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { FileBase } from '../../model/manifest.ts'
-import type { DataFile } from '../../mysql/data-directory.ts'
+import type { DataFile } from '../../mysql/data/data-directory.ts'
 
 /** What a file is made of. */
 export type Content = Buffer | { readonly sparse: number; readonly at: number; readonly bytes: Buffer }
 
-/** Writes a file below `root` and describes it as mysql/data-directory.ts does. */
+/** Writes a file below `root` and describes it as mysql/data/data-directory.ts does. */
 export async function sampleFile(root: string, base: FileBase, name: string, content: Content): Promise<DataFile> {
   const path = join(root, name)
   await mkdir(dirname(path), { recursive: true })

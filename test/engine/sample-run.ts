@@ -1,8 +1,8 @@
-import type { CopiedFile } from '../../engine/copied-file.ts'
-import type { CopyHeader } from '../../engine/copy-ledger.ts'
-import { FRAME_SIZE } from '../../engine/frame.ts'
+import type { CopiedFile } from '../../engine/backup/copied-file.ts'
+import { FRAME_SIZE } from '../../engine/frames/frame.ts'
+import type { CopyHeader } from '../../engine/ledger/copy-ledger.ts'
 import type { Manifest } from '../../model/manifest.ts'
-import { backupDirectory } from '../../storage/backup-key.ts'
+import { backupDirectory } from '../../storage/catalogue/backup-key.ts'
 import { manifestOf, nameAt, SHARD } from '../storage/sample-backup.ts'
 
 // Also for programs that tests start: nothing here is of vitest.

@@ -6,7 +6,7 @@ import {
   parseSeekTable,
   type SeekTableOf,
   seekTableSize,
-} from '../../engine/seek-table.ts'
+} from '../../engine/frames/seek-table.ts'
 import { ofType } from '../storage/store-under-test.ts'
 
 const FRAME = 1000

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import type { DataFile } from '../../mysql/data-directory.ts'
+import type { DataFile } from '../../mysql/data/data-directory.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { InterferedStore } from './interfered-store.ts'
 import { copy, manifestFor, restore } from './sample-backup.ts'

@@ -1,21 +1,25 @@
 import { randomBytes } from 'node:crypto'
 import { appendFile, copyFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { crc32, gzipSync, zstdCompressSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { FRAME_SIZE } from '../../engine/frame.ts'
-import { verifyBackup } from '../../engine/verify-copy.ts'
-import { XxHash32 } from '../../engine/xxhash32.ts'
+import { FRAME_SIZE } from '../../engine/frames/frame.ts'
+import { XxHash32 } from '../../engine/frames/xxhash32.ts'
+import { verifyBackup } from '../../engine/verify/verify-copy.ts'
 import { formatManifest, type Manifest, parseManifest } from '../../model/manifest.ts'
 import type { Progress } from '../../model/runs.ts'
 import type { Verification } from '../../model/verification.ts'
-import type { FileStore } from '../../storage/file.ts'
-import type { ObjectStore } from '../../storage/object-store.ts'
+import { storageError } from '../../storage/file/errors.ts'
+import type { FileStore } from '../../storage/file/file.ts'
+import type { ByteRange, ObjectKey, ObjectStore } from '../../storage/object-store.ts'
 import { SHARD } from '../storage/sample-backup.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
+import { InterferedStore } from './interfered-store.ts'
 import { copyRecord, DIRECTORY, manifestFor, NAME, newStore } from './sample-backup.ts'
 import { sampleFile } from './sample-files.ts'
 import { filesOfServer, type ServerFile, tableOf } from './sample-tablespaces.ts'
+import { readStoredObject } from './stored-object.ts'
 
 const PAGE = 16 * 1024
 const SOUND = { damagedObjects: 0, firstDamagedObjects: [], damagedPages: 0, firstDamagedPages: [], warnings: [] }
@@ -37,9 +41,24 @@ beforeAll(async () => {
 
 /** The same objects, for somebody who cannot open them as files. */
 function remote(store: FileStore): ObjectStore {
+  return withPaths(store, () => undefined)
+}
+
+/** The same objects, for somebody who finds them elsewhere as files. */
+function withPaths(store: FileStore, localPath: ObjectStore['localPath']): ObjectStore {
+  return replacing(store, { localPath })
+}
+
+/** The same objects, read otherwise by somebody who cannot open them as files. */
+function withGet(store: FileStore, get: ObjectStore['get']): ObjectStore {
+  return replacing(store, { get, localPath: () => undefined })
+}
+
+function replacing(store: FileStore, calls: Partial<ObjectStore>): ObjectStore {
   return new Proxy<ObjectStore>(store, {
     get: (target, key) => {
-      if (key === 'localPath') return () => undefined
+      const call: unknown = Reflect.get(calls, key)
+      if (call !== undefined) return call
       const value: unknown = Reflect.get(target, key, target)
       return typeof value === 'function' ? value.bind(target) : value
     },
@@ -68,6 +87,12 @@ async function verify(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Verification> {
   return await verifyBackup({ manifest, store, directory: DIRECTORY, concurrency: 2, signal, onProgress })
+}
+
+/** As a store of files says that a disk cannot read an object. */
+function unreadable(key: ObjectKey): Error {
+  const failure = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
+  return storageError(failure, { store: 'file:/backups', doing: `read ${key}` })
 }
 
 const indexOf = (manifest: Manifest, name: string) => manifest.FileEntries.findIndex(({ Name }) => Name === name)
@@ -183,10 +208,96 @@ describe('a backup of a real server', () => {
     await expect(verify(backup, () => {}, stopping.signal)).rejects.toBe(reason)
   })
 
+  test.each(['undo_001', 'sys/sys_config.ibd'])('is found damaged where the disk cannot read %s', async (name) => {
+    const backup = await backupOf(server)
+    const object = DIRECTORY + indexOf(backup.manifest, name)
+    // Linux answers EIO to whoever reads there: a process has nothing at its first addresses.
+    const files = withPaths(backup.store, (key) => (key === object ? '/proc/self/mem' : backup.store.localPath(key)))
+    const onGet = (key: ObjectKey) => {
+      if (key === object) throw unreadable(key)
+    }
+    for (const store of [files, new InterferedStore(backup.root, { opaque: true, onGet })]) {
+      const { damagedObjects, firstDamagedObjects } = await verify({ ...backup, store })
+      expect(damagedObjects).toBe(1)
+      expect(firstDamagedObjects).toEqual([{ object, file: name, reason: `${object} cannot be read: EIO` }])
+    }
+  })
+
+  test('is looked at a second time only where it could not be read', async () => {
+    const source = await temporaryDirectory()
+    const bytes = randomBytes(3 * FRAME_SIZE)
+    const { store, root } = await newStore()
+    const record = await copyRecord([await sampleFile(source, 'Data', 'large', bytes)], { store })
+    const { frames } = readStoredObject(await readFile(join(root, DIRECTORY, '0')))
+    const [first = 0, second = 0] = frames.map(({ stored }) => stored.length)
+    const lost = { start: first, end: first + second - 1 }
+    const asked: unknown[] = []
+    const onGet = (key: ObjectKey, range: ByteRange | undefined) => {
+      asked.push(range)
+      if (range?.start === lost.start) throw unreadable(key)
+    }
+    const opaque = new InterferedStore(root, { opaque: true, onGet })
+    const found = await verify({ manifest: manifestFor(record.files, 'tabletkeeper'), store: opaque })
+    expect(found.damagedObjects).toBe(1)
+    expect(asked).toHaveLength(1 + frames.length + 1)
+    expect(asked.at(-1)).toEqual(lost)
+  })
+
+  test('is looked at a second time from where its stream failed, as Vitess stored it', async () => {
+    const stored = gzipSync(randomBytes(40 * 1024 * 1024), { level: 0 })
+    const { store } = await newStore()
+    await store.put(`${DIRECTORY}0`, stored)
+    const hash = crc32(stored).toString(16).padStart(8, '0')
+    const file = { base: 'Data', name: 'large', size: 0, stored: stored.length, hash } as const
+    const manifest = manifestFor([file], 'vitess', { CompressionEngine: 'pargzip' })
+    const asked: (ByteRange | undefined)[] = []
+    const failing = withGet(store, async (key, range) => {
+      asked.push(range)
+      if (range !== undefined) throw unreadable(key)
+      const sound = await store.get(key, { start: 0, end: 30 * 1024 * 1024 })
+      return Readable.from(
+        (async function* () {
+          yield* sound
+          throw unreadable(key)
+        })(),
+        { objectMode: false },
+      )
+    })
+    const found = await verify({ manifest, store: failing })
+    expect(found.damagedObjects).toBe(1)
+    expect(asked).toHaveLength(2)
+    expect(asked[1]?.start).toBeGreaterThan(20 * 1024 * 1024)
+    expect(asked[1]?.end).toBeGreaterThan(30 * 1024 * 1024)
+  })
+
+  test('is not called damaged where a second look can read it', async () => {
+    const backup = await backupOf(server)
+    const object = DIRECTORY + indexOf(backup.manifest, 'undo_001')
+    let looks = 0
+    const onGet = (key: ObjectKey) => {
+      if (key !== object) return
+      looks += 1
+      if (looks === 1) throw unreadable(key)
+    }
+    const store = new InterferedStore(backup.root, { opaque: true, onGet })
+    await expect(verify({ ...backup, store })).rejects.toMatchObject({ type: 'StorageUnavailable' })
+    expect(looks).toBe(2)
+  })
+
   test('is not called damaged because storage cannot be read', async () => {
     const backup = await backupOf(server)
     await writeFile(join(backup.root, '.tabletkeeper-repository'), '{"id":"99999999-e813-11ef-9cd2-0242ac120002"}\n')
     await expect(verify(backup)).rejects.toMatchObject({ type: 'StorageUnavailable' })
+  })
+
+  test('is not called damaged where the disk can read nothing else either', async () => {
+    const backup = await backupOf(server)
+    const onGet = async (key: ObjectKey) => {
+      await rm(join(backup.root, '.tabletkeeper-repository'), { force: true })
+      throw unreadable(key)
+    }
+    const store = new InterferedStore(backup.root, { opaque: true, onGet })
+    await expect(verify({ ...backup, store })).rejects.toMatchObject({ type: 'StorageUnavailable' })
   })
 })
 

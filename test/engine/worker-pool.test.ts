@@ -2,12 +2,12 @@ import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { FRAME_SIZE } from '../../engine/frame.ts'
-import type { CompressFrame } from '../../engine/tasks.ts'
-import { WorkerPool } from '../../engine/worker-pool.ts'
+import { FRAME_SIZE } from '../../engine/frames/frame.ts'
+import type { CompressFrame } from '../../engine/pool/tasks.ts'
+import { WorkerPool } from '../../engine/pool/worker-pool.ts'
 import { ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
-import { workerThreads } from './open-files.ts'
+import { areWorkersGone, workerThreads } from './open-files.ts'
 import { copy, newStore } from './sample-backup.ts'
 import { randomOf, writeContent } from './sample-content.ts'
 
@@ -42,7 +42,7 @@ describe('a pool of threads', () => {
       expect(new Set(results.map(({ crc }) => crc)).size).toBe(1)
       expect(workerThreads()).toBe(3)
     }
-    expect(workerThreads()).toBe(0)
+    expect(areWorkersGone()).toBe(true)
   })
 
   test('fails one task and goes on with the others', async () => {
@@ -95,9 +95,9 @@ describe('a pool of threads', () => {
     })
     const { store } = await newStore()
     const copying = copy([file], { store, concurrency: 2 }).catch((error: unknown) => error)
-    await vi.waitFor(() => expect(threads.length).toBe(2))
+    await expect.poll(() => threads.length).toBe(2)
     await threads[1]?.terminate()
     expect(await copying).toEqual(expect.objectContaining({ message: expect.stringContaining('worker thread') }))
-    expect(workerThreads()).toBe(0)
+    expect(areWorkersGone()).toBe(true)
   })
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { WriteBehind } from '../../engine/write-behind.ts'
+import { WriteBehind } from '../../engine/backup/write-behind.ts'
 
 test('one window is written out while the next fills, and who fills that too waits', async () => {
   const calls: (() => void)[] = []
@@ -22,11 +22,12 @@ test('one window is written out while the next fills, and who fills that too wai
   await behind.settle()
 })
 
-test('what fails to be written out is thrown at who waits, once', async () => {
+test('what fails to be written out is thrown at all who wait', async () => {
   const behind = new WriteBehind(() => Promise.reject(new Error('the disk is gone')), 10)
   await behind.wrote(10)
   await expect(behind.wrote(10)).rejects.toThrow('the disk is gone')
-  await behind.settle()
+  await expect(behind.wrote(10)).rejects.toThrow('the disk is gone')
+  await expect(behind.settle()).rejects.toThrow('the disk is gone')
 })
 
 test('what fails at the end is thrown by settle', async () => {

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { constants, createZstdDecompress, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ZstdFrames } from '../../engine/zstd-frames.ts'
+import { ZstdFrames } from '../../engine/frames/zstd-frames.ts'
 
 const plainFrame = fc
   .record({ random: fc.nat(3000), same: fc.nat(300_000), checksum: fc.boolean(), level: fc.constantFrom(1, 3, 12) })

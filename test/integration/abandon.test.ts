@@ -8,7 +8,7 @@ describe('a run whose host is lost in mid-copy', () => {
   let tablet: SampleTablet
 
   beforeAll(async () => {
-    world = await startWorld({ megabytes: 40, yaml: 'backup: { drainTimeout: 1s, level: 19, concurrency: 1 }' })
+    world = await startWorld({ megabytes: 40, yaml: 'backup: { drainTimeout: 1s, maxRate: 10MiB/s }' })
     await world.startControl()
     const [replica] = world.shard.replicas
     if (replica === undefined) throw new Error('the shard has no replica')
@@ -22,8 +22,8 @@ describe('a run whose host is lost in mid-copy', () => {
     const agent = await world.startAgent(tablet.alias)
     const run = await world.keeper.backup(world.input(tablet.alias))
     await eventually(
-      () => run.progress(),
-      ({ current }) => current?.step === 'copyFiles',
+      () => run.view(),
+      ({ progress }) => progress?.current?.step === 'copyFiles',
     )
     await agent.stop()
     await run.abandon()

@@ -7,9 +7,9 @@ import type { RunFailed } from '../../client/run-failure.ts'
 import { type Config, findTablet } from '../../model/config.ts'
 import type { BackupResult, RestoreResult } from '../../model/runs.ts'
 import type { ReplicaType } from '../../model/tablet-type.ts'
-import { createAdminUserStatements } from '../../mysql/grants.ts'
+import { createAdminUserStatements } from '../../mysql/admin/grants.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import type { AgentOptions } from '../../workers/agent.ts'
 import { eventually, expectInService } from './assertions.ts'
 import { withFaults } from './faults.ts'
@@ -119,7 +119,8 @@ describe('when its agent starts', () => {
 
   const addEmpty = () => world.shard.addTablet(uid++)
 
-  const bootstrapOf = ({ alias }: SampleTablet) => world.keeper.handle(`bootstrap/${world.shard.shard}/${alias}`)
+  const bootstrapOf = ({ alias }: Pick<SampleTablet, 'alias'>) =>
+    world.keeper.handle(`bootstrap/${world.shard.shard}/${alias}`)
 
   /** The bootstrap that the agent began, after an earlier one or as the first. */
   async function begun(tablet: SampleTablet, earlier?: { readonly runId: string }) {
@@ -138,7 +139,9 @@ describe('when its agent starts', () => {
     expected: Partial<RestoreResult>,
     earlier?: { readonly runId: string },
   ): Promise<void> {
-    expect(await (await begun(tablet, earlier)).result()).toMatchObject(expected)
+    const run = await begun(tablet, earlier)
+    expect(await run.result()).toMatchObject(expected)
+    await expectFound(tablet, run.runId)
     await expectInService(world, tablet)
     await expectNothingLeft(tablet)
     const { persisted, serverId } = await standingOf(tablet)
@@ -148,6 +151,19 @@ describe('when its agent starts', () => {
       () => askHealth(world, tablet.alias),
       (answer) => answer.status === 200 && answer.type === type,
     )
+  }
+
+  /** Lists tell which tablet it is about, though no client started it. */
+  async function expectFound({ alias }: SampleTablet, runId: string | undefined): Promise<void> {
+    const { shard } = world.shard
+    expect((await bootstrapOf({ alias }).status()).subject).toEqual({ shard, tablet: alias })
+    const query = `TabletkeeperTablet = '${alias}' AND TabletkeeperKind = 'bootstrap' AND TabletkeeperShard = '${shard}'`
+    const listed = async (): Promise<string[]> => {
+      const ids: string[] = []
+      for await (const one of world.client.workflow.list({ query })) ids.push(one.runId)
+      return ids
+    }
+    await eventually(listed, (ids) => ids.includes(runId ?? ''))
   }
 
   async function expectStaysEmpty(tablet: SampleTablet, reason: RegExp): Promise<void> {

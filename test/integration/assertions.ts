@@ -25,12 +25,17 @@ interface ReplicaStatus {
   readonly Source_Port: number
 }
 
-/** mysqld runs, read-only, both threads run from the primary, its data are the primary's, and no lease is left. */
-export async function expectInService(world: World, tablet: SampleTablet): Promise<void> {
+/** No run holds the tablet any more. */
+export async function expectReturned(tablet: SampleTablet): Promise<void> {
   await eventually(
     async () => existsSync(`${tablet.datadir}/.tabletkeeper/lease.json`),
     (there) => !there,
   )
+}
+
+/** mysqld runs, read-only, both threads run from the primary, its data are the primary's, and no lease is left. */
+export async function expectInService(world: World, tablet: SampleTablet): Promise<void> {
+  await expectReturned(tablet)
   const [status] = await tablet.query<ReplicaStatus>('SHOW REPLICA STATUS')
   expect(status).toMatchObject({
     Replica_IO_Running: 'Yes',

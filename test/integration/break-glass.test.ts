@@ -2,9 +2,18 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { BackupResult } from '../../model/runs.ts'
+import { privateFolder } from '../../mysql/data/private-folder.ts'
+import { mountFull } from '../../sandbox/full-file-system.ts'
+import type { AddedTabletOptions } from '../../sandbox/sample-shard.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import { lockAsAgent } from '../../tablets/agent-lock.ts'
+import { LeaseFile } from '../../tablets/lease-file.ts'
+import { occupiedBytes } from '../../tablets/restore-room.ts'
+import { lastReturn } from '../../tablets/return-record.ts'
 import { runCli, startCli } from '../client/command-line.ts'
 import { readPage } from '../docs/pages.ts'
+import { NO_MOUNTS } from '../storage/mounts.ts'
+import { LEASE } from '../tablets/sample-lease.ts'
 import { startWorld, type World } from './world.ts'
 
 let world: World
@@ -29,8 +38,8 @@ afterAll(async () => {
 })
 
 /** A tablet that has a configuration and an empty data directory. */
-async function emptyTablet(uid: number): Promise<SampleTablet> {
-  const tablet = await world.shard.addTablet(uid)
+async function emptyTablet(uid: number, options?: AddedTabletOptions): Promise<SampleTablet> {
+  const tablet = await world.shard.addTablet(uid, options)
   await mkdir(tablet.datadir, { recursive: true })
   await writeFile(world.configPath, world.shard.configText({ storageRoot: world.storageRoot }))
   return tablet
@@ -81,23 +90,87 @@ test('replaces nothing, and restores to no other directory than mysqld will run 
   expect((await runCli(['restore', tablet.alias, '--data-dir', '/tmp', '--config', world.configPath])).status).toBe(2)
 })
 
-test('goes on where it was when it is killed', async () => {
-  const tablet = await emptyTablet(122)
-  const staged = async () => {
-    const [name] = (await readdir(join(tablet.datadir, '.tabletkeeper')).catch(() => [])).filter((entry) =>
-      entry.endsWith('.ledger'),
-    )
-    return name
-  }
-  const first = startCli(restoreOf(tablet, '--concurrency', '1'))
-  while ((await staged()) === undefined && first.child.exitCode === null)
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  first.child.kill('SIGKILL')
-  await first.ended
-  expect(await readdir(tablet.datadir)).toEqual(['.tabletkeeper'])
-  expect((await runCli(restoreOf(tablet))).status).toBe(0)
-  await tablet.start()
-  expect(await world.shard.checksums(tablet)).toEqual(checksums)
-  await tablet.stop()
-  await rm(tablet.datadir, { recursive: true })
-}, 120_000)
+test('is refused beside an agent, and ends the lease of a run that died with the data', async () => {
+  const tablet = await emptyTablet(126)
+  const folder = await privateFolder(tablet.datadir)
+  const file = new LeaseFile(folder)
+  await file.create(LEASE)
+  await mkdir(join(folder, `staging-${LEASE.token}`))
+  const agent = await lockAsAgent(folder, tablet.alias)
+  const refused = await runCli(restoreOf(tablet))
+  expect(refused.status).toBe(20)
+  expect(refused.stderr).toContain(`an agent (pid ${process.pid}) looks after ${tablet.datadir}`)
+  expect(refused.stderr).toContain('systemctl stop tabletkeeper-agent')
+  expect(await file.read()).toEqual(LEASE)
+  await agent?.release()
+
+  expect(await runCli(restoreOf(tablet))).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining(`${LEASE.workflowId} held the tablet whose data were there`),
+  })
+  expect((await readdir(folder)).sort()).toEqual(['agent.lock', 'last-return.json'])
+  expect(await lastReturn(file.path)).toMatchObject({ token: LEASE.token, by: 'person' })
+})
+
+test('leaves alone what a restore that died half-way has put aside', async () => {
+  const tablet = await emptyTablet(125)
+  const folder = await privateFolder(tablet.datadir)
+  const { datadir: directory } = tablet
+  const roots = [{ directory, takes: { kind: 'all', keep: [], keepDirectories: [] }, out: [], in: [] }]
+  const journal = { format: 1, run: LEASE.token, phase: 'swapping', systemTablespace: 'ibdata1', roots }
+  await writeFile(join(folder, 'swap-journal.json'), JSON.stringify(journal))
+  expect(await runCli(restoreOf(tablet))).toMatchObject({
+    status: 20,
+    stderr: expect.stringContaining(`Move ${folder} to where you moved the data`),
+  })
+  expect(await readdir(folder)).toContain('swap-journal.json')
+})
+
+test.each([
+  ['killed', 'SIGKILL', 122],
+  ['interrupted by Ctrl-C', 'SIGINT', 124],
+] as const)(
+  'goes on where it was when it is %s',
+  async (_how, signal, uid) => {
+    const tablet = await emptyTablet(uid)
+    const kept = join(tablet.datadir, '.tabletkeeper')
+    const staged = async () => (await readdir(kept).catch(() => [])).find((entry) => entry.endsWith('.ledger'))
+    const first = startCli(restoreOf(tablet, '--concurrency', '1'))
+    while ((await staged()) === undefined && first.child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    first.child.kill(signal)
+    const ended = await first.ended
+    if (signal === 'SIGINT') {
+      expect(ended).toMatchObject({ status: 130, stdout: '' })
+      expect(ended.stderr).toContain(`Interrupted: the data directory is as it was; what is staged stays in ${kept}\n`)
+      expect(ended.stderr).toContain('  The same command goes on from there.\n')
+      expect(await staged()).toBeDefined()
+    }
+    expect(await readdir(tablet.datadir)).toEqual(['.tabletkeeper'])
+    expect((await runCli(restoreOf(tablet))).status).toBe(0)
+    await tablet.start()
+    expect(await world.shard.checksums(tablet)).toEqual(checksums)
+    await tablet.stop()
+    await rm(tablet.datadir, { recursive: true })
+  },
+  120_000,
+)
+
+test.skipIf(NO_MOUNTS !== undefined)(
+  'asks, when it goes on, for no more room than what is not staged yet needs',
+  async () => {
+    const MIB = 1024 ** 2
+    const staged = 16 * MIB
+    // For all of it and what a restore wants beyond, but not for what is staged once more.
+    await using disk = await mountFull(Math.ceil(backup.dataBytes / MIB) + 64 + 8)
+    const tablet = await emptyTablet(123, { datadir: join(disk.path, 'data') })
+    const first = startCli(restoreOf(tablet, '--concurrency', '1'))
+    while ((await occupiedBytes(join(tablet.datadir, '.tabletkeeper'))) < staged && first.child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    first.child.kill('SIGKILL')
+    await first.ended
+    expect(await occupiedBytes(join(tablet.datadir, '.tabletkeeper'))).toBeGreaterThanOrEqual(staged)
+    expect(await runCli(restoreOf(tablet))).toMatchObject({ status: 0 })
+  },
+  120_000,
+)

@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import type { RunHandle } from '../../client/run-handle.ts'
 import type { TabletAlias } from '../../model/alias.ts'
 import type { BackupResult } from '../../model/runs.ts'
-import { type CowFileSystem, mountCow, obstacleToCow } from '../../sandbox/cow-file-system.ts'
+import { type CowFileSystem, type CowKind, mountCow, obstacleToCow } from '../../sandbox/cow-file-system.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { eventually, expectInService, expectNothingPublished } from './assertions.ts'
 import { addReplica, expectNothingLeft } from './restored.ts'
@@ -23,10 +23,10 @@ export interface CowWorld extends AsyncDisposable {
   readonly alias: TabletAlias
 }
 
-export async function startCowWorld(options: Partial<WorldOptions> = {}): Promise<CowWorld> {
+export async function startCowWorld(options: Partial<WorldOptions> = {}, kind: CowKind = 'xfs'): Promise<CowWorld> {
   const stack = new AsyncDisposableStack()
   try {
-    const cow = stack.use(await mountCow(2_000))
+    const cow = stack.use(await mountCow(2_000, kind))
     const world = stack.use(await startWorld({ replicas: 0, ...options }))
     await world.startControl()
     const replica = await addReplica(world, 101, join(cow.path, 'data'))

@@ -14,14 +14,16 @@ const CLI = fileURLToPath(new URL('../../client/cli.ts', import.meta.url))
 export interface CrashingAgent {
   /** URL of the tablet's health endpoint. */
   readonly health: string
+  /** Its log up to now. */
+  said(): Promise<string>
   /** Ends it as a crash does. */
   kill(): Promise<void>
   /** Ends it as systemd does. */
   stop(): Promise<void>
 }
 
-/** An agent that needs seconds to copy even a sample. */
-export const SLOW = QUICK.replace('{', '{ level: 19, concurrency: 1,')
+/** An agent that needs eight seconds at least to copy a sample of 80 MiB, on any machine. */
+export const SLOW = QUICK.replace('{', '{ maxRate: 10MiB/s,')
 
 /** Starts the agent of one tablet, `yaml` added to its configuration; ready when it polls. */
 export async function startCrashingAgent(world: World, tablet: SampleTablet, yaml = QUICK): Promise<CrashingAgent> {
@@ -48,6 +50,7 @@ export async function startCrashingAgent(world: World, tablet: SampleTablet, yam
     throw error
   }
   return {
+    said: () => readFile(log, 'utf8'),
     health: `http://127.0.0.1:${port}/tablets/${tablet.alias}/serving`,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),

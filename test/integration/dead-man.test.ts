@@ -51,7 +51,7 @@ async function awaitServed(): Promise<void> {
 }
 
 describe("the dead man's timeout returns a tablet on which no step is at work", () => {
-  const DEAD_MAN = 2_000 as Milliseconds
+  const DEAD_MAN = 5_000 as Milliseconds
 
   async function startDeadManAgent(backup: Partial<Config['backup']>, ...faults: Fault[]): Promise<void> {
     const config = world.config()

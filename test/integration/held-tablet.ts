@@ -4,7 +4,7 @@ import type { RunHandle } from '../../client/run-handle.ts'
 import type { TabletAlias } from '../../model/alias.ts'
 import { isError } from '../../model/errors.ts'
 import type { Lease } from '../../model/lease.ts'
-import type { BackupResult } from '../../model/runs.ts'
+import type { BackupInput, BackupResult } from '../../model/runs.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { LeaseFile } from '../../tablets/lease-file.ts'
 import { eventually } from './assertions.ts'
@@ -34,12 +34,16 @@ export async function awaitReturned(tablet: SampleTablet): Promise<void> {
 }
 
 /** Starts a backup; a moment later where one was started in this very second, which is in the ids of runs. */
-export async function startBackup(world: World, alias: TabletAlias): Promise<RunHandle<BackupResult>> {
+export async function startBackup(
+  world: World,
+  alias: TabletAlias,
+  input: Partial<BackupInput> = {},
+): Promise<RunHandle<BackupResult>> {
   const started: RunHandle<BackupResult>[] = []
   await eventually(
     async () => {
       try {
-        started.push(await world.keeper.backup(world.input(alias)))
+        started.push(await world.keeper.backup({ ...world.input(alias), ...input }))
       } catch (error) {
         if (!isError(error, 'TabletBusy')) throw error
       }

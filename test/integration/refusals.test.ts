@@ -1,14 +1,13 @@
-import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseBackupName } from '../../model/backup-name.ts'
-import { type ErrorType, EXIT_CODES } from '../../model/errors.ts'
 import { replicateFrom } from '../../sandbox/replicate.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { mount, NO_MOUNTS, unmount } from '../storage/mounts.ts'
 import { eventually } from './assertions.ts'
 import { runKeeper } from './keeper-command.ts'
+import { ofARun, type Refusal, refuses, standingOf } from './refusal.ts'
 import { type Running, startWorld, type World } from './world.ts'
 
 describe('what is refused says what it was, what to do, and changes nothing', () => {
@@ -30,45 +29,9 @@ describe('what is refused says what it was, what to do, and changes nothing', ()
     await world?.[Symbol.asyncDispose]()
   })
 
-  /** What must be the same afterwards. */
-  async function standing() {
-    const [mode] = await replica.query<object>(
-      'SELECT @@global.read_only AS readOnly, @@global.super_read_only AS superReadOnly',
-    )
-    const [threads] = await replica.query<{ Replica_IO_Running: string; Replica_SQL_Running: string }>(
-      'SHOW REPLICA STATUS',
-    )
-    const { Replica_IO_Running: io, Replica_SQL_Running: sql } = threads ?? {}
-    const isHeld = existsSync(join(replica.datadir, '.tabletkeeper/lease.json'))
-    return { pids: [await primary.pid(), await replica.pid()], mode, io, sql, isHeld }
-  }
-
-  interface Refusal {
-    readonly type: ErrorType
-    readonly message: string | RegExp
-    /** What to type or to look at. */
-    readonly hint: string
-  }
-
-  /** Runs a command that fails, and looks at what a person reads, at what a program reads, and at the tablets. */
-  async function expectRefused(args: readonly string[], { type, message, hint }: Refusal): Promise<void> {
-    const before = await standing()
-    const { status, stdout, stderr } = await runKeeper(world, ...args, '--json')
-    const exitCode = EXIT_CODES[type]
-    const error = { type, exitCode, message: expect.stringMatching(message), hint: expect.stringContaining(hint) }
-    expect(JSON.parse(stdout)).toMatchObject({ schema: 1, error })
-    expect(status).toBe(exitCode)
-    expect(stderr).toMatch(new RegExp(`^error ${type}( at [^:]+)?: `, 'm'))
-    expect(stderr).toContain(`\n  ${JSON.parse(stdout).error.hint}`)
-    expect(await standing()).toEqual(before)
-    expect(before.isHeld).toBe(false)
-  }
-
-  /** The same for a run, which says that nothing was changed. */
-  function expectRunRefused(args: readonly string[], refusal: Refusal): Promise<void> {
-    return expectRefused(args, { ...refusal, hint: `Nothing was changed. ${refusal.hint}` })
-  }
-
+  const expectRefused = (args: readonly string[], refusal: Refusal) => refuses(world, primary, replica)(args, refusal)
+  const expectRunRefused = (args: readonly string[], refusal: Refusal) => expectRefused(args, ofARun(refusal))
+  const standing = () => standingOf(primary, replica)
   const backUp = (): string[] => ['backup', replica.alias]
   const restore = (...options: readonly string[]): string[] => ['restore', replica.alias, '--yes', ...options]
 
@@ -115,7 +78,7 @@ describe('what is refused says what it was, what to do, and changes nothing', ()
   describe('without an agent:', () => {
     const NO_AGENT: Pick<Refusal, 'type' | 'hint'> = {
       type: 'NoAgent',
-      hint: "Start it on the tablet's host: tabletkeeper agent --tablet zone1-0000000101",
+      hint: "Start its agent on the tablet's host: systemctl start tabletkeeper-agent.",
     }
     const message = 'no agent polls the queue of zone1-0000000101'
 
@@ -208,8 +171,17 @@ describe('what is refused says what it was, what to do, and changes nothing', ()
       await expectRunRefused(backUp(), {
         type: 'Refused',
         message: `^${replica.alias} cannot be spared: only ${primary.alias} of commerce/0 would serve, and backup.minServing is 2$`,
-        hint: 'Bring another tablet up, or lower backup.minServing.',
+        hint: 'Bring another tablet up, or lower backup.minServing. This once: --force-min-serving.',
       })
+      const forced = await world.keeper.backup({ ...world.input(replica.alias), force: ['min-serving'] })
+      const { backup: another, warnings } = await forced.result()
+      expect(warnings).toEqual([
+        {
+          about: '--force-min-serving',
+          message: `only ${primary.alias} of commerce/0 would serve, and backup.minServing is 2`,
+        },
+      ])
+      await rm(join(world.storageRoot, world.shard.shard, another), { recursive: true })
       await agent.stop()
       agent = await world.startAgent(replica.alias)
     })

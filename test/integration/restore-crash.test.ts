@@ -18,15 +18,19 @@ interface OnDisk {
   readonly aside: readonly string[]
 }
 
-/** Points at which the agent dies, and whether the run is sure to go on from there. */
+/** Points at which the agent dies, or a moment later, and whether the run is sure to go on from there. */
 const POINTS: readonly [name: string, isReached: (disk: OnDisk) => boolean, goesOn: boolean][] = [
   ['while it downloads', ({ step, staged }) => step === 'downloadFiles' && staged.length > 5, true],
   // New data that were all in place may not be told from those that a mysqld ran on.
-  ['while it swaps', ({ swap, aside }) => swap === 'swapping' && aside.length > 5, false],
+  ['while it swaps', ({ swap, aside }) => (swap === 'swapping' && aside.length > 5) || swap === 'swapped', false],
   ['while the new mysqld starts', ({ step, swap }) => step === 'startMysqld' && swap === 'swapped', true],
-  ['while the position is proven', ({ step }) => step === 'confirmRestore', true],
+  ['while the position is proven', ({ step }) => step === 'confirmRestore' || step === 'rejoin', true],
   ['while the tablet rejoins', ({ step }) => step === 'rejoin', true],
-  ['while the old data are dropped', ({ swap }) => swap === 'committed', true],
+  [
+    'while the old data are dropped',
+    ({ step, swap }) => swap === 'committed' || (step === 'dropReplaced' && swap === undefined),
+    true,
+  ],
 ]
 
 describe('an agent that is killed in the middle of a restore', { timeout: 100_000 }, () => {

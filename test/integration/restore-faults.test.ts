@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RunHandle } from '../../client/run-handle.ts'
 import type { RestoreResult } from '../../model/runs.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import type { Started } from '../client/command-line.ts'
 import { eventually } from './assertions.ts'
 import { type Fault, withFaults } from './faults.ts'
+import { startKeeper } from './keeper-command.ts'
 import { expectOldData, expectRestored, failureOf, type Standing, standingOf, startRestore } from './restored.ts'
 import { startWorld, type World } from './world.ts'
 
@@ -97,10 +99,9 @@ describe('whatever ends a restore, its tablet serves the old data or the new, wh
   })
 
   test.concurrent.for([
-    ['before', 'downloadFiles', 'gives the old data back'],
-    ['after', 'downloadFiles', 'gives the old data back'],
-    ['before', 'startMysqld', 'goes on to its end, which is nearer'],
-  ] as const)('a cancellation right %s step %s, which %s', async ([when, step]) => {
+    ['before', 'downloadFiles'],
+    ['after', 'downloadFiles'],
+  ] as const)('a cancellation right %s step %s, which gives the old data back', async ([when, step]) => {
     let run: RunHandle<RestoreResult> | undefined
     const isCancelled = Promise.withResolvers<void>()
     const happens = async () => {
@@ -116,13 +117,34 @@ describe('whatever ends a restore, its tablet serves the old data or the new, wh
       async (scene) => {
         run = scene.run
         await isCancelled.promise
-        if (step === 'downloadFiles') {
-          expect(await failureOf(scene.run)).toMatchObject({ type: 'Cancelled' })
-          await expectOldData(world, scene.tablet, scene.before)
-        } else {
-          await scene.run.result()
-          await expectRestored(world, scene.tablet, scene.before)
-        }
+        expect(await failureOf(scene.run)).toMatchObject({ type: 'Cancelled' })
+        await expectOldData(world, scene.tablet, scene.before)
+      },
+    )
+  })
+
+  test.concurrent('a cancellation after the swap, which comes too late, and says so: the end is nearer', async () => {
+    const started = Promise.withResolvers<RunHandle<RestoreResult>>()
+    const typed = Promise.withResolvers<Started>()
+    const happens = async () => {
+      const cancelling = startKeeper(world, 'cancel', (await started.promise).workflowId, '--json')
+      typed.resolve(cancelling)
+      await eventually(
+        async () => cancelling.stderr(),
+        (said) => said.includes('cancel requested'),
+      )
+    }
+    await restoring(
+      () => [{ at: 'startMysqld', when: 'before', happens }],
+      async ({ tablet, before, run }) => {
+        started.resolve(run)
+        const { workflowId, runId } = run
+        const result = await run.result()
+        const { status, stdout, stderr } = await (await typed.promise).ended
+        const document = { schema: 1, kind: 'restore', workflowId, runId, outcome: 'completed', result }
+        expect({ status, document: JSON.parse(stdout) }).toEqual({ status: 0, document })
+        expect(stderr).toContain('too late to cancel: it went on to its end.')
+        await expectRestored(world, tablet, before)
       },
     )
   })

@@ -1,4 +1,4 @@
-import { cp, open, readFile, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, open, readdir, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { RunHandle } from '../../client/run-handle.ts'
@@ -128,6 +128,23 @@ describe('a restore into a tablet that has data', () => {
       expect(await run.result()).toMatchObject({ backup: first.backup })
       await expectRestored(world, tablet, before)
     })
+  })
+
+  test('is refused where a replica is broken, which is bootstrapped when its data were moved aside', async () => {
+    await tablet.stop()
+    await truncate(join(tablet.datadir, 'mysql.ibd'), 1_000_000)
+    await restore(tablet, world.config(), {}, async (run) => {
+      const aside = `move what is in ${tablet.datadir} (not .tabletkeeper) aside and type tabletkeeper bootstrap ${tablet.alias}`
+      const hint = expect.stringContaining(aside)
+      expect(await failureOf(run)).toMatchObject({ type: 'Refused', step: 'preflight', hint })
+      const away = join(world.directory, 'aside')
+      await mkdir(away)
+      for (const name of (await readdir(tablet.datadir)).filter((entry) => !entry.startsWith('.')))
+        await rename(join(tablet.datadir, name), join(away, name))
+      const bootstrapped = await world.keeper.bootstrap(world.input(tablet.alias))
+      expect(await bootstrapped.result()).toMatchObject({ backup: second.backup, type: 'REPLICA' })
+    })
+    await world.shard.awaitReplicated(tablet)
   })
 
   test('from an object with one wrong byte fails before anything is swapped, and the old data serve again', async () => {

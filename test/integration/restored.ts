@@ -8,6 +8,7 @@ import type { RestoreInput, RestoreResult } from '../../model/runs.ts'
 import { replicateFrom } from '../../sandbox/replicate.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { eventually, expectInService } from './assertions.ts'
+import { STAYING } from './staying-files.ts'
 import type { World } from './world.ts'
 
 /** What tells one server and its data from another. */
@@ -32,9 +33,6 @@ export async function standingOf(tablet: SampleTablet): Promise<Standing> {
   )
   return { ...server, persisted: Object.fromEntries(persisted.map(({ name, value }) => [name, value])) }
 }
-
-/** Files of the agent that stay when no run is at work. */
-const STAYING = ['agent.lock', 'copies', 'last-return.json', 'mysqld.lock', 'mysqld.out', 'repository', 'tablet-type']
 
 /** No lease, no staging, no old data, no journal, no file of statements: nothing of a run is left in any data root. */
 export async function expectNothingLeft(tablet: SampleTablet): Promise<void> {

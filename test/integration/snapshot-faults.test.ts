@@ -1,7 +1,9 @@
+import { rm } from 'node:fs/promises'
 import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { RunHandle } from '../../client/run-handle.ts'
 import type { BackupResult } from '../../model/runs.ts'
+import { parseSize } from '../../model/units.ts'
 import { runCommand } from '../../sandbox/command.ts'
 import { eventually, expectInService } from './assertions.ts'
 import {
@@ -59,6 +61,13 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
     return agent
   }
 
+  /** Leaves 50 MB free beside the tablet's data, until it is disposed of. */
+  async function fillCow(): Promise<AsyncDisposable> {
+    const filler = `${cow.cow.path}/filler`
+    await runCommand('sh', ['-c', `fallocate -l $(( $(stat -f -c '%a * %S' ${cow.cow.path}) - 50000000 )) ${filler}`])
+    return { [Symbol.asyncDispose]: () => rm(filler) }
+  }
+
   const handleOf = (run: RunHandle<BackupResult>) => cow.world.client.workflow.getHandle(run.workflowId, run.runId)
 
   /** What was published is removed, so that nothing complete is left for the next test. */
@@ -113,7 +122,7 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
 
     test('when it is terminated in the middle of its upload, and the tablet serves all the time', async () => {
       const config = cow.world.config()
-      const backup = { ...config.backup, level: 19, concurrency: 1 }
+      const backup = { ...config.backup, maxRate: parseSize('10MiB') }
       agents.push(await cow.world.startAgent(cow.alias, { config: { ...config, backup } }))
       const run = await startBackup(cow.world, cow.alias)
       await awaitUpload(run)
@@ -236,7 +245,7 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
       await awaitUpload(run)
       await agent.kill()
       const killedAt = Date.now()
-      await startProcess(SLOW)
+      await startProcess()
       const result = await run.result()
       expect(Date.now() - killedAt).toBeLessThan(40_000)
       await expectInService(cow.world, cow.replica)
@@ -264,41 +273,44 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
     })
   })
 
-  test("is given up before the tablet's own file system is full, and mysqld writes on", async () => {
-    const filler = `${cow.cow.path}/filler`
-    await startProcess(SLOW)
-    const run = await startBackup(cow.world, cow.alias)
-    await awaitUpload(run)
-    await runCommand('sh', [
-      '-c',
-      `fallocate -l $(( $(stat -f -c '%a * %S' ${filler.replace('/filler', '')}) - 50000000 )) ${filler}`,
-    ])
-    try {
+  describe("is given up before the tablet's own file system is full, and mysqld writes on", () => {
+    test('while it is copied from', async () => {
+      await startProcess(SLOW)
+      const run = await startBackup(cow.world, cow.alias)
+      await awaitUpload(run)
+      await expectGivenUp(run)
+    })
+
+    test('while the tablet catches up, which may take an hour', async () => {
+      const gate = gateAt('rejoin')
+      await startAgent(gate.fault)
+      const run = await startBackup(cow.world, cow.alias)
+      await gate.reached
+      await expectGivenUp(run, gate.open)
+    })
+
+    /** @param then what is done when the clone is gone */
+    async function expectGivenUp(run: RunHandle<BackupResult>, then?: () => void): Promise<void> {
+      await using _ = await fillCow()
+      await awaitNoClone(cow.replica)
+      then?.()
       await expect(run.result()).rejects.toMatchObject({
         type: 'StorageFull',
         step: 'uploadFiles',
         message: expect.stringContaining('the clone in it is given up'),
       })
-      await awaitNoClone(cow.replica)
-    } finally {
-      await runCommand('rm', [filler])
+      await expectUndone(cow)
     }
-    await expectUndone(cow)
   })
 
   test('is not begun where there is no room for what changes meanwhile: mysqld is down for the copy, and people are told', async () => {
-    const filler = `${cow.cow.path}/filler`
     await startAgent()
-    await runCommand('sh', ['-c', `fallocate -l $(( $(stat -f -c '%a * %S' ${cow.cow.path}) - 50000000 )) ${filler}`])
-    try {
-      const result = await (await startBackup(cow.world, cow.alias)).result()
-      expect(result).toMatchObject({
-        snapshot: 'none',
-        warnings: [{ about: 'snapshot', message: expect.stringContaining('a clone needs') }],
-      })
-      await removePublished(result)
-    } finally {
-      await runCommand('rm', [filler])
-    }
+    await using _ = await fillCow()
+    const result = await (await startBackup(cow.world, cow.alias)).result()
+    expect(result).toMatchObject({
+      snapshot: 'none',
+      warnings: [{ about: 'snapshot', message: expect.stringContaining('a clone needs') }],
+    })
+    await removePublished(result)
   })
 })

@@ -206,7 +206,7 @@ describe.skipIf(NO_COW !== undefined)(`a backup of a tablet ${ON_COW}`, () => {
         type: 'Refused',
         step: 'preflight',
         message: expect.stringMatching(/cannot be backed up from a clone: .* whose files cannot be cloned$/),
-        hint: expect.stringContaining('XFS (made with reflink=1) or Btrfs'),
+        hint: expect.stringContaining('XFS made with reflink=1, or Btrfs'),
       })
       expect(await plain.pid()).toBe(pid)
       expect(await leaseOf(plain)).toBeUndefined()

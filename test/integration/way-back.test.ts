@@ -1,3 +1,5 @@
+import { readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { WorkflowFailedError } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -5,9 +7,8 @@ import type { TabletAlias } from '../../model/alias.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { eventually, expectInService, expectNothingPublished } from './assertions.ts'
 import { type Fault, withFaults } from './faults.ts'
+import { SIX } from './held-tablet.ts'
 import { startWorld, type World } from './world.ts'
-
-const SIX = ['takeOutOfService', 'stopReplication', 'stopMysqld', 'copyFiles', 'startMysqld', 'rejoin'] as const
 
 describe('whatever ends a backup, its tablet is back in service and nothing is published', () => {
   let world: World
@@ -60,6 +61,22 @@ describe('whatever ends a backup, its tablet is back in service and nothing is p
         message: `made to fail at ${step}`,
       })
     })
+  })
+
+  test('a MANIFEST that was begun when its store went away is published by the next attempt, and nothing of it is left', async () => {
+    const directory = join(world.storageRoot, world.shard.shard)
+    const begun = async (): Promise<void> => {
+      for (const name of await readdir(directory))
+        await writeFile(join(directory, name, '.tmp-0123456789abcdef-MANIFEST'), '{')
+      throw ApplicationFailure.retryable('the store went away', 'StorageUnavailable')
+    }
+    const agent = await world.startAgent(alias, {
+      interceptors: withFaults({ at: 'publishBackup', when: 'before', happens: begun }),
+    })
+    const { backup } = await (await world.keeper.backup(world.input(alias))).result()
+    await agent.stop()
+    expect((await readdir(join(directory, backup))).filter((name) => name.startsWith('.'))).toEqual([])
+    await rm(join(directory, backup), { recursive: true })
   })
 
   test('a step that throws for ever', async () => {

@@ -31,6 +31,14 @@ describe('a mistake is told with its line, key, value and what is allowed', () =
     ['backup: { level: 0 }', '0 is not a level of zstd; write 1 (fast) to 19 (small)', 'backup.level'],
     ['backup: { level: 1.5 }', '1.5 is not', 'backup.level'],
     ['backup: { level: .nan }', '.nan is not', 'backup.level'],
+    [
+      'backup: { maxRate: 200MiB }',
+      '"200MiB" is not a rate of 1MiB/s or more; write 200MiB/s, or none',
+      'backup.maxRate',
+    ],
+    ['backup: { maxRate: 1023KiB/s }', '"1023KiB/s" is not', 'backup.maxRate'],
+    ['backup: { maxRate: 100 }', '100 is not', 'backup.maxRate'],
+    ['backup: { maxRate: }', 'is empty: it is a rate', 'backup.maxRate'],
     ['backup: { minServing: -1 }', '-1 is not', 'backup.minServing'],
     ['backup: { snapshot: clone }', '"clone" is not one of auto, reflink, none', 'backup.snapshot'],
     ['backup: { online: true }', 'is not a known key; known here: concurrency, snapshot', 'backup.online'],
@@ -44,7 +52,11 @@ describe('a mistake is told with its line, key, value and what is allowed', () =
     ['agent: { restoreFromBackup: yes }', '"yes" is not a switch; write true or false', 'agent.restoreFromBackup'],
     ['agent: { deadManTimeout: 0s }', '"0s" is not long enough', 'agent.deadManTimeout'],
     ['agent: { replaceData: sometimes }', '"sometimes" is not one of redundant, never, always', 'agent.replaceData'],
-    ['surprise: 1', 'is not a known key; known here: storage, mysql, shards, backup, restore, agent', 'surprise'],
+    [
+      'surprise: 1',
+      'is not a known key; known here: storage, mysql, shards, backup, restore, agent, temporal',
+      'surprise',
+    ],
   ])('%s', (line, message, key) => {
     expect(refusal(MINIMAL + line).message).toContain(`tk.yaml:8 ${key}: ${message}`)
   })
@@ -190,6 +202,11 @@ describe('a mistake is told with its line, key, value and what is allowed', () =
     expect(message + hint).not.toContain('hunter2')
     expect(hint).toContain('passwordFile')
     expect(refusal('password: "hunter2').message).not.toContain('hunter2')
+    for (const keys of ['hunter2', '[hunter2]', '[/etc/key, 7]']) {
+      const refused = refusal(`${MINIMAL}temporal: { encryptionKeyFiles: ${keys} }`)
+      expect(refused.message).toMatch(/^tk.yaml:8 temporal.encryptionKeyFiles: is not a list of files/)
+      expect(refused.message).not.toContain('hunter2')
+    }
   })
 })
 

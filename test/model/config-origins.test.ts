@@ -44,12 +44,15 @@ describe('every setting is told with its origin', () => {
       'shards.commerce/0.zone1-0000000101.mysql.admin.user': 'tabletkeeper (default)',
       'shards.commerce/0.zone1-0000000101.mysql.replication.user': 'repl (tk.yaml:5)',
       'shards.commerce/0.zone1-0000000101.mysql.replication.passwordFile': '/etc/tabletkeeper/repl (tk.yaml:5)',
+      'temporal.encryptionKeyFiles': 'null (default)',
       'backup.concurrency': 'cores (default)',
       'backup.snapshot': 'auto (default)',
       'backup.level': '1 (default)',
       'backup.drainTimeout': '30s (default)',
       'backup.maxLag': '10s (default)',
       'backup.catchUpTimeout': '1h (default)',
+      'backup.allowPrimary': 'false (default)',
+      'backup.maxRate': 'none (default)',
       'backup.minServing': '1 (default)',
       'restore.concurrency': 'cores (default)',
       'agent.listen': '0.0.0.0:80 (tk.yaml:13)',
@@ -71,6 +74,13 @@ describe('every setting is told with its origin', () => {
       'storage.root': '/other (--file_backup_storage_root)',
       'storage.kind': 'file (tk.yaml:1)',
     })
+  })
+
+  test('the whole of a list', () => {
+    const yaml = `${YAML}temporal: { encryptionKeyFiles: [/etc/new.key, /etc/old.key] }`
+    const told = explainConfig(readConfigSource(yaml, 'tk.yaml'))
+    const key = 'temporal.encryptionKeyFiles'
+    expect(told).toContainEqual({ key, value: '/etc/new.key, /etc/old.key', origin: 'tk.yaml:14' })
   })
 
   test('nothing of a configuration that is not valid', () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MysqlConnection } from '../../mysql/admin.ts'
+import { MysqlConnection } from '../../mysql/admin/admin.ts'
 import { type SampleShard, type ShardOptions, startShard } from '../../sandbox/sample-shard.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 

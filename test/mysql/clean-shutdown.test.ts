@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { judgeShutdown, proveCleanShutdown, serverVersionOf } from '../../mysql/clean-shutdown.ts'
+import { judgeShutdown, proveCleanShutdown, serverVersionOf } from '../../mysql/process/clean-shutdown.ts'
 import { provideMysql } from '../../sandbox/provide-mysql.ts'
 import { arrangeTablet, START } from './real-tablet.ts'
 

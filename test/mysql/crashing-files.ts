@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { SwapFiles } from '../../mysql/swap-files.ts'
+import type { SwapFiles } from '../../mysql/swap/files.ts'
 
 /** Stands for SIGKILL or a power cut: nothing that comes later has an effect. */
 export class Crash extends Error {}

@@ -1,8 +1,10 @@
+import { renameSync } from 'node:fs'
 import { mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { checkUnchanged, emptiness, selectFiles } from '../../mysql/data-directory.ts'
-import type { ServerLayout } from '../../mysql/my-cnf.ts'
+import { checkUnchanged, emptiness, selectFiles, selectFilesInUse } from '../../mysql/data/data-directory.ts'
+import type { ServerLayout } from '../../mysql/settings/my-cnf.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 
 /** A data directory that looks as one does from outside, with one file of each kind; and the layout that goes with it. */
@@ -19,7 +21,6 @@ async function arrange(): Promise<{ readonly datadir: string; readonly layout: S
     innodbLogHome: datadir,
     undoDirectory: datadir,
     doublewriteDirectory: datadir,
-    tmpdir: '/tmp',
     user: undefined,
     dataFilePath: 'ibdata1:12M;ibdata2:12M:autoextend',
     systemFiles: ['ibdata1', 'ibdata2'],
@@ -29,6 +30,7 @@ async function arrange(): Promise<{ readonly datadir: string; readonly layout: S
     pidFile: join(datadir, 'db1.pid'),
     errorLog: join(datadir, 'db1.err'),
     queryLogs: [join(datadir, 'slow.log')],
+    workDirectories: [],
     binlog: { basename: join(datadir, 'binlog'), index: join(datadir, 'binlog.index') },
     relayLog: { basename: join(datadir, 'relay'), index: join(datadir, 'relay.index') },
     serverId: 1,
@@ -179,4 +181,34 @@ describe('a data directory', () => {
     const { layout } = await arrange()
     await expect(emptiness({ ...layout, datadir: '/no/such' })).rejects.toMatchObject({ type: 'InvalidConfig' })
   })
+})
+
+test('files that mysqld renames while they are looked for are left out; of a stopped server that is an error', async () => {
+  const { datadir, layout, put } = await arrange()
+  for (const name of ['ibdata1', 'ibdata2', 'mysql.ibd', '#innodb_redo/#ib_redo12', 'commerce/t.ibd']) await put(name)
+  const redo = join(datadir, '#innodb_redo', '#ib_redo12')
+  const stopping = new AbortController()
+  const renaming = (async () => {
+    while (!stopping.signal.aborted) {
+      renameSync(redo, `${redo}_tmp`)
+      await turn()
+      renameSync(`${redo}_tmp`, redo)
+      await turn()
+    }
+  })()
+  const outcomes = new Set<string>()
+  for (let tries = 0; outcomes.size < 2 && tries < 10_000; tries += 1) {
+    const files = await selectFilesInUse(layout)
+    expect(files.filter(({ base }) => base !== 'InnoDBLog')).toHaveLength(4)
+    outcomes.add(
+      await selectFiles(layout).then(
+        () => 'found',
+        () => 'gone',
+      ),
+    )
+  }
+  stopping.abort()
+  await renaming
+  // Otherwise nothing was renamed at the wrong moment, and this test says nothing.
+  expect(outcomes).toContain('gone')
 })

@@ -1,9 +1,10 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { layoutOf, readServerLayout } from '../../mysql/my-cnf.ts'
-import { askMysqld, programVersion, validateConfig } from '../../mysql/mysqld-program.ts'
-import { parseGivenOption, parseOptionTable } from '../../mysql/server-options.ts'
+import { keptEntries } from '../../mysql/data/data-roots.ts'
+import { askMysqld, programVersion, validateConfig } from '../../mysql/process/mysqld-program.ts'
+import { layoutOf, readServerLayout } from '../../mysql/settings/my-cnf.ts'
+import { parseGivenOption, parseOptionTable } from '../../mysql/settings/server-options.ts'
 import { provideMysql } from '../../sandbox/provide-mysql.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { arrangeTablet, START } from './real-tablet.ts'
@@ -90,6 +91,20 @@ describe('how options become paths', () => {
       index: '/logs/a.index',
     })
     expect(layout(['log-bin', '/logs/bin'], ['log-bin-index', 'own.index']).binlog?.index).toBe('/data/own.index')
+  })
+
+  test('what is no data stays where it is, in the data directory too', () => {
+    const { keepDirectories } = keptEntries(
+      layout(
+        ['tmpdir', '/data/tmp:/tmp'],
+        ['secure-file-priv', 'NULL'],
+        ['replica-load-tmpdir', ''],
+        ['log-error', '/data/log/mysql/error.log'],
+        ['socket', '/data/run/mysql.sock'],
+        ['slow-query-log-file', 'slow.log'],
+      ),
+    )
+    expect(keepDirectories.toSorted()).toEqual(['log', 'run', 'tmp'])
   })
 
   test('several system files, of which the first is the one that mysqld locks', () => {

@@ -1,7 +1,7 @@
 import { chown, mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { giveTreeToOwner, privateFolder } from '../../mysql/private-folder.ts'
+import { giveTreeToOwner, privateFolder } from '../../mysql/data/private-folder.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 
 const isRoot = process.getuid?.() === 0

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process'
-import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { MysqlConfig } from '../../model/config.ts'
 import type { Milliseconds } from '../../model/units.ts'
-import { MysqlConnection } from '../../mysql/admin.ts'
-import { Mysqld, restartPolicy } from '../../mysql/process.ts'
+import { MysqlConnection } from '../../mysql/admin/admin.ts'
+import { Mysqld, restartPolicy } from '../../mysql/process/process.ts'
 import { arrangeTablet, type RealTablet, START, WAIT } from './real-tablet.ts'
 
 const runFile = promisify(execFile)
@@ -54,11 +54,48 @@ describe('mysqld that the agent runs itself', () => {
     expect(await processesOf(real)).toEqual([])
   })
 
+  test('is not told to stop by a stop that was aborted before', async () => {
+    const { tablet, mysqld } = await arrangeTablet()
+    await mysqld.start(START)
+    const aborted = { ...WAIT, signal: AbortSignal.abort() }
+    await using connection = await MysqlConnection.connect({ socketPath: tablet.socket }, { user: 'tabletkeeper' })
+    await expect(mysqld.stop(connection, aborted)).rejects.toThrow('aborted')
+    await expect(mysqld.stop(undefined, aborted)).rejects.toThrow('aborted')
+    expect(await tablet.query('SELECT 1 AS n')).toEqual([{ n: 1 }])
+    expect(await readFile(tablet.errorLog, 'utf8')).not.toContain('shutdown')
+    await mysqld.stop(connection, WAIT)
+  })
+
+  test('does not wait for the files of another one that was started in the same moment', async () => {
+    const real = await arrangeTablet()
+    const { tablet, layout } = real
+    const late = join(tablet.directory, 'late-mysqld')
+    // While the other one starts, it lets go of its locks for a moment: ours would get them.
+    const script = `#!/bin/sh
+initialized() { cat ${tablet.errorLog} 2> /dev/null | grep -c MY-013577; }
+before=$(initialized)
+while [ "$(initialized)" = "$before" ]; do sleep 0.02; done
+exec ${tablet.mysqld} "$@"
+`
+    await writeFile(late, script, { mode: 0o755 })
+    const mysqld = new Mysqld({
+      mysqld: late,
+      defaultsFile: tablet.defaultsFile,
+      layout,
+      service: { kind: 'own' },
+    })
+    await Promise.all([mysqld.start(START), tablet.start()])
+    await expect.poll(() => processesOf(real)).toHaveLength(1)
+    expect(await processesOf(real)).toEqual([String(await tablet.pid())])
+    await mysqld.stop(undefined, WAIT)
+    expect(await processesOf(real)).toEqual([])
+  })
+
   test('lives on when the agent ends', async () => {
     const { tablet, mysqld } = await arrangeTablet()
     const agent = `
-      const { readServerLayout } = await import('./mysql/my-cnf.ts')
-      const { Mysqld } = await import('./mysql/process.ts')
+      const { readServerLayout } = await import('./mysql/settings/my-cnf.ts')
+      const { Mysqld } = await import('./mysql/process/process.ts')
       const [mysqld, defaultsFile] = ${JSON.stringify([tablet.mysqld, tablet.defaultsFile])}
       const layout = await readServerLayout(mysqld, defaultsFile)
       const server = new Mysqld({ mysqld, defaultsFile, layout, service: { kind: 'own' } })
@@ -156,7 +193,7 @@ describe('mysqld that systemd runs (a script stands in for systemctl: no systemd
 case "$1 $3" in
   "start mysql-test") ${tablet.mysqld} --defaults-file=${tablet.defaultsFile} & ;;
   "stop mysql-test") kill "$(cat ${pidFile})"; while [ -e ${pidFile} ]; do sleep 0.1; done ;;
-  "start mysql-broken") exit 0 ;;
+  "start mysql-broken" | "stop mysql-other") exit 0 ;;
   show*) case "$*" in
     *ActiveState*broken) echo failed ;;
     *ActiveState*) echo active ;;
@@ -182,6 +219,11 @@ esac
     const mysqld = servedBy(real, { kind: 'systemd', unit: 'mysql-test' })
     await mysqld.start(START)
     expect(await mysqld.isRunning()).toBe(true)
+    await expect(servedBy(real, { kind: 'systemd', unit: 'mysql-other' }).stop(undefined, WAIT)).rejects.toMatchObject({
+      type: 'MysqldFailed',
+      retryable: false,
+      message: expect.stringContaining('it is not in that unit'),
+    })
     await mysqld.stop(undefined, WAIT)
     expect(await processesOf(real)).toEqual([])
     expect(await restartPolicy('mysql-test')).toBe('on-failure')

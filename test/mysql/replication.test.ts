@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GtidSet } from '../../model/gtid-set.ts'
 import type { Milliseconds } from '../../model/units.ts'
-import type { MysqlConnection } from '../../mysql/admin.ts'
-import { awaitCaughtUp } from '../../mysql/catch-up.ts'
-import { readReplication } from '../../mysql/replication.ts'
-import { pointReplication, resetForRestore } from '../../mysql/replication-source.ts'
-import { startReplication, stopReplication } from '../../mysql/replication-threads.ts'
-import { errantTransactions, readExecuted } from '../../mysql/server-state.ts'
+import type { MysqlConnection } from '../../mysql/admin/admin.ts'
+import { errantTransactions, readExecuted } from '../../mysql/admin/server-state.ts'
+import { awaitCaughtUp } from '../../mysql/replication/catch-up.ts'
+import { readReplication } from '../../mysql/replication/replication.ts'
+import { pointReplication, resetForRestore } from '../../mysql/replication/source.ts'
+import { startReplication, stopReplication } from '../../mysql/replication/threads.ts'
 import { asAgent, type TemporaryShard, temporaryShard } from './a-shard.ts'
 
 const ms = (milliseconds: number) => milliseconds as Milliseconds
@@ -156,8 +156,10 @@ describe('replication', () => {
       type: 'ReplicationFailed',
       message: expect.stringContaining('Last_IO_Error 2003'),
     })
+    await stopReplication(replica, { signal })
     const running = startReplication(replica, { signal })
     await using second = await asAgent(sample.replica)
+    await expect.poll(async () => (await readReplication(second))?.ioRunning).toBe('Connecting')
     await pointReplication(second, { host: '127.0.0.1', port }, 'address only', { signal })
     expect(await running).toBe('running')
     expect(await readReplication(replica)).toMatchObject({ user: 'repl', sourcePort: port, autoPosition: true })

@@ -1,8 +1,8 @@
 import { createConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Milliseconds } from '../../model/units.ts'
-import { connectedReplicas } from '../../mysql/server-state.ts'
-import { drainSessions } from '../../mysql/sessions.ts'
+import { connectedReplicas } from '../../mysql/admin/server-state.ts'
+import { drainSessions } from '../../mysql/admin/sessions.ts'
 import { asAgent, type TemporaryShard, temporaryShard } from './a-shard.ts'
 
 const { signal } = new AbortController()
@@ -23,9 +23,9 @@ describe('draining sessions', () => {
     await using ours = await asAgent(sample.primary)
     const leaving = await client()
     const staying = await client()
-    const work = leaving.query('SELECT SLEEP(0.3)').then(() => leaving.end())
+    const work = leaving.query('SELECT SLEEP(1)').then(() => leaving.end())
     const stuck = staying.query('SELECT SLEEP(60)').catch((error: Error) => error.message)
-    expect(await drainSessions(agent, ms(1_000), signal)).toEqual({ left: 1, killed: 1 })
+    expect(await drainSessions(agent, ms(5_000), signal)).toEqual({ left: 1, killed: 1 })
     await work
     expect(await stuck).toMatch(/Connection lost|interrupted/)
     expect(await connectedReplicas(ours)).toBe(1)

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { MysqlConnection } from '../../mysql/admin.ts'
-import { readGlobals } from '../../mysql/global-variables.ts'
-import { reduceDirtyPages, setFastShutdown } from '../../mysql/quick-stop.ts'
-import { readReplication } from '../../mysql/replication.ts'
-import { readReplicationFilters } from '../../mysql/replication-filters.ts'
-import { pointReplication } from '../../mysql/replication-source.ts'
-import { startReplication, stopReplication } from '../../mysql/replication-threads.ts'
-import { errantTransactions, readExecuted, readServerState } from '../../mysql/server-state.ts'
+import type { MysqlConnection } from '../../mysql/admin/admin.ts'
+import { errantTransactions, readExecuted, readServerState } from '../../mysql/admin/server-state.ts'
+import { reduceDirtyPages, setFastShutdown } from '../../mysql/process/quick-stop.ts'
+import { readReplicationFilters } from '../../mysql/replication/filters.ts'
+import { readReplication } from '../../mysql/replication/replication.ts'
+import { pointReplication } from '../../mysql/replication/source.ts'
+import { startReplication, stopReplication } from '../../mysql/replication/threads.ts'
+import { readGlobals } from '../../mysql/settings/global-variables.ts'
 import {
   applySettings,
   type CapturedSettings,
@@ -14,7 +14,7 @@ import {
   captureSettings,
   guardRestart,
   setSuperReadOnly,
-} from '../../mysql/settings.ts'
+} from '../../mysql/settings/settings.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { asAgent, type TemporaryShard, temporaryShard } from './a-shard.ts'
 

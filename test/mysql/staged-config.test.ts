@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { parsePersisted, persistedValue } from '../../mysql/persisted-variables.ts'
-import { freshServerId, prepareStaged, serverUuidOf } from '../../mysql/staged-config.ts'
+import { parsePersisted, persistedValue } from '../../mysql/settings/persisted-variables.ts'
+import { freshServerId, prepareStaged, serverUuidOf } from '../../mysql/settings/staged-config.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 
 const UUID = '98880065-e813-11f1-976c-02fc00000001'

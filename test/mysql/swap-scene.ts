@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import type { DataRoot } from '../../mysql/data-roots.ts'
-import { PRIVATE_FOLDER } from '../../mysql/private-folder.ts'
-import type { SwapPlan } from '../../mysql/swap.ts'
-import { stagingFolder } from '../../mysql/swap-folders.ts'
+import type { DataRoot } from '../../mysql/data/data-roots.ts'
+import { PRIVATE_FOLDER } from '../../mysql/data/private-folder.ts'
+import { stagingFolder } from '../../mysql/swap/folders.ts'
+import type { SwapPlan } from '../../mysql/swap/swap.ts'
 
 /** Names of entries; those with a `/` make a directory. A file's content is the word and its name. */
 export interface SceneShape {

@@ -4,7 +4,7 @@ import { parseConfig } from '../../model/config.ts'
 import { parseShardName } from '../../model/shard-name.ts'
 import { capabilitiesOf } from '../../storage/capabilities.ts'
 import { initializeRepository } from '../../storage/initialize.ts'
-import { KeyspaceBuckets } from '../../storage/keyspace-buckets.ts'
+import { KeyspaceBuckets } from '../../storage/s3/keyspace-buckets.ts'
 import { ofType } from '../storage/store-under-test.ts'
 import { startProxy } from './gcs-proxy.ts'
 import { newRoot as newGcsRoot, useFakeGcs } from './gcs-server.ts'
@@ -42,6 +42,13 @@ describe('what an S3 store can do', () => {
     expect(await capabilitiesOf(open())).toEqual({ ...ALL, unfinishedUploads: UPLOADS })
     expect(await objectsBelow(root)).toEqual(['.tabletkeeper-probe'])
     expect(await open().repository()).toEqual({ state: 'new' })
+  })
+
+  test('is proven by many agents at the same moment', async () => {
+    const { open, root } = newRoot(s3().server)
+    const agents = Array.from({ length: 8 }, open)
+    for (let round = 0; round < 5; round++) await Promise.all(agents.map((agent) => agent.probe()))
+    expect(await objectsBelow(root)).toEqual(['.tabletkeeper-probe'])
   })
 
   test('is not to remove, for an agent with the policy that the documentation shows; for control it is', async () => {
@@ -130,5 +137,24 @@ describe('what a Google Cloud Storage store can do', () => {
     // The probe stays, and is the next one's.
     expect(await capabilitiesOf(open())).toEqual(denied)
     expect(await open().repository()).toEqual({ state: 'new' })
+  })
+
+  test('is proven by many agents at the same moment, of which none removes what the others look at', async () => {
+    const proxy = await startProxy(gcs().endpoint)
+    const { open } = newGcsRoot(proxy.endpoint)
+    const agents = Array.from({ length: 8 }, open)
+    for (let round = 0; round < 5; round++) await Promise.all(agents.map((agent) => agent.probe()))
+    expect(proxy.passed.filter(({ method }) => method === 'DELETE')).toEqual([])
+  })
+
+  test('is proven though `check`, which asks whether the probe may be removed, has removed it meanwhile', async () => {
+    const proxy = await startProxy(gcs().endpoint)
+    const store = newGcsRoot(proxy.endpoint).open()
+    let missed = 0
+    proxy.fault = ({ path }) =>
+      path.includes('probe') && path.includes('alt=media') && missed++ < 2 ? { kind: 'answer', status: 404 } : undefined
+    await store.probe()
+    missed = Number.NEGATIVE_INFINITY
+    await expect(store.probe()).rejects.toThrow(/does not give back what was just written/)
   })
 })

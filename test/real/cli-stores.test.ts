@@ -33,6 +33,9 @@ const entrySchema = z.object({
 })
 const listSchema = z.object({ storage: z.string(), backups: z.array(entrySchema.extend({ canCatchUp: z.boolean() })) })
 const showSchema = z.object({ backup: entrySchema })
+const checkSchema = z.object({
+  checks: z.array(z.object({ verdict: z.string(), subject: z.string(), message: z.string() })),
+})
 const removeSchema = z.object({ removed: z.string() })
 
 describe('through the command line, with control and the agent as processes of their own', () => {
@@ -69,6 +72,12 @@ describe('through the command line, with control and the agent as processes of t
       expect(objects.map(({ key }) => key)).toEqual(names.map((one) => `${shard.shard}/${backup}/${one}`).sort())
       const stored = objects.reduce((sum, { key, size }) => sum + (key.endsWith('/MANIFEST') ? 0 : size), 0)
       expect(stored).toBe(shown.backup.storedBytes)
+
+      const { checks } = await tell(checkSchema, 'check')
+      const rights = checks.filter(({ subject }) => subject === 'rights')
+      // All processes here have the rights of who made the bucket; on a mount nobody can tell.
+      const message = `${[shard.primary, ...shard.replicas].map(({ alias }) => alias).join(', ')}: more than needed: remove backups of the shard; create, remove outside of the shard`
+      expect(rights).toEqual(name === 'sshfs' ? [] : [{ verdict: 'WARN', subject: 'rights', message }])
 
       await shard.primary.query(`CREATE TABLE commerce.since_${name} AS SELECT * FROM commerce.customer LIMIT 9`)
       await damage(tablet)

@@ -17,8 +17,8 @@ export interface CuttingProxy {
   readonly faults: (Fault | undefined)[]
   /** Connections that were made through it. */
   readonly connections: number
-  /** Called when a fault has happened. */
-  onFault: () => void
+  /** Called when a fault has happened; a cut comes when it has resolved. */
+  onFault: () => unknown
 }
 
 /** A way to a server on this machine that breaks where a test wants it to. */
@@ -38,6 +38,11 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
         for (const one of [client, upstream]) one.destroy()
       })
     }
+    const happened = async ({ kind }: Fault): Promise<void> => {
+      await proxy.onFault()
+      // Half a moment, so that what was written arrives.
+      if (kind === 'cut') setTimeout(() => client.destroy(), 20)
+    }
     const pass = (from: Socket, to: Socket, own: Fault | undefined) => {
       let left = own?.after ?? Number.POSITIVE_INFINITY
       from.on('data', (bytes) => {
@@ -46,9 +51,7 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
         to.write(own?.kind === 'damage' ? bytes : bytes.subarray(0, left))
         left -= bytes.length
         if (left > 0 || own === undefined || own.kind === 'damage') return
-        proxy.onFault()
-        // Half a moment, so that what was written arrives.
-        if (own.kind === 'cut') setTimeout(() => client.destroy(), 20)
+        void happened(own)
       })
     }
     pass(upstream, client, fault?.way === 'answer' ? fault : undefined)
@@ -61,7 +64,7 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  const proxy = {
+  const proxy: CuttingProxy = {
     endpoint: `http://127.0.0.1:${port}`,
     faults,
     get connections() {

@@ -1,5 +1,5 @@
 import type { GcsConfig } from '../../model/config-storage.ts'
-import { GcsStore } from '../../storage/gcs.ts'
+import { GcsStore } from '../../storage/gcs/gcs.ts'
 import { pieceOf } from '../storage/upload-pieces.ts'
 
 // A process for gcs-processes.test.ts: writes an object without end, and tells the upload's id and the bytes that are kept of it.

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { checkStored } from '../../engine/check.ts'
+import { checkStored } from '../../engine/backup/check.ts'
 import { copy, copyRecord, DIRECTORY, manifestFor, restore } from '../engine/sample-backup.ts'
 import { digestsOf, sampleFile, sampleFiles } from '../engine/sample-files.ts'
 import { contentOf, ofType } from '../storage/store-under-test.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
-import { GcsStore } from '../../storage/gcs.ts'
+import { GcsStore } from '../../storage/gcs/gcs.ts'
 import { contentOf, keysOf, ofType } from '../storage/store-under-test.ts'
 import { type Fault, type Passed, startProxy } from './gcs-proxy.ts'
 import { gcsConfig, newRoot, useFakeGcs } from './gcs-server.ts'
@@ -185,6 +185,75 @@ describe('an upload that another process goes on with', () => {
     expect(await keysOf(store, 'k/')).toEqual([])
     expect(await goOn(place.open(), id, 3 * CHUNK, bytes)).toBe(0)
     expect(bytes.equals(await contentOf(store, 'k/0/a/0'))).toBe(true)
+  })
+})
+
+describe('an upload of who may remove and replace nothing', () => {
+  const bytes = randomBytes(20_000_000)
+
+  /** Lets `records` of an upload be stored, of which the later ones would replace the first. */
+  async function createOnly(records: number) {
+    const { proxy, place } = await storeByProxy()
+    let left = records
+    const isRecord = (request: Passed) => isInsert(request) && !request.path.includes('ifGenerationMatch')
+    const isRemoval = ({ method, path }: Passed) => method === 'DELETE' && !path.startsWith('/upload/')
+    const rights = (request: Passed): Fault | undefined =>
+      isRemoval(request) || (isRecord(request) && left-- <= 0) ? { kind: 'answer', status: 403 } : undefined
+    proxy.fault = rights
+    return { proxy, place, rights }
+  }
+
+  /** Writes some of an object, as a process does that is killed then. */
+  async function begin(store: GcsStore, id: string | undefined, from: number, written: Buffer): Promise<string> {
+    const upload = await store.upload('k/0/a/', id)
+    const writer = await upload.open('0', from)
+    await writer.write(written.subarray(writer.kept))
+    await expect.poll(() => writer.kept).toBeGreaterThanOrEqual(CHUNK)
+    await writer.close()
+    return upload.id
+  }
+
+  async function goOn(store: GcsStore, id: string): Promise<number> {
+    const upload = await store.upload('k/0/a/', id)
+    const writer = await upload.open('0', CHUNK)
+    const { kept } = writer
+    await writer.write(bytes.subarray(kept))
+    await writer.finish()
+    await writer.close()
+    await upload.commit(['0'])
+    return kept
+  }
+
+  test('goes on as all others do', async () => {
+    const { place } = await createOnly(1)
+    const id = await begin(place.open(), undefined, 0, bytes.subarray(0, CHUNK))
+    expect(await goOn(place.open(), id)).toBe(CHUNK)
+    expect(bytes.equals(await contentOf(place.open(), 'k/0/a/0'))).toBe(true)
+  })
+
+  test('begins anew where the bucket has lost what its record names', async () => {
+    const { proxy, place, rights } = await createOnly(1)
+    const id = await begin(place.open(), undefined, 0, bytes.subarray(0, CHUNK))
+    const lost = first(1, ({ range }) => range === 'bytes */*', { kind: 'answer', status: 410 })
+    proxy.fault = (request) => lost(request) ?? rights(request)
+    expect(await goOn(place.open(), id)).toBe(0)
+    expect(bytes.equals(await contentOf(place.open(), 'k/0/a/0'))).toBe(true)
+  })
+
+  test('never goes on with what its record names where something else was written since', async () => {
+    const { place } = await createOnly(1)
+    const id = await begin(place.open(), undefined, 0, randomBytes(CHUNK))
+    await begin(place.open(), id, 0, bytes.subarray(0, CHUNK))
+    expect(await goOn(place.open(), id)).toBe(0)
+    expect(bytes.equals(await contentOf(place.open(), 'k/0/a/0'))).toBe(true)
+  })
+
+  test('is denied where not even a record may be made: nobody could go on with it', async () => {
+    const { place } = await createOnly(0)
+    const upload = await place.open().upload('k/0/a/')
+    const writer = await upload.open('0', 0)
+    await expect(writer.write(bytes.subarray(0, CHUNK))).rejects.toThrow(ofType('StorageDenied'))
+    await writer.close()
   })
 })
 

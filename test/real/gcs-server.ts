@@ -3,7 +3,7 @@ import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { parseConfig } from '../../model/config.ts'
 import type { GcsConfig } from '../../model/config-storage.ts'
 import { type FakeGcs, startFakeGcs } from '../../sandbox/fake-gcs.ts'
-import { GcsStore } from '../../storage/gcs.ts'
+import { GcsStore } from '../../storage/gcs/gcs.ts'
 
 export const BUCKET = 'backups'
 

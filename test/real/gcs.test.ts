@@ -1,4 +1,5 @@
 import { describeObjectStore } from '../storage/conformance.ts'
+import { describeLeftovers } from '../storage/leftovers.ts'
 import { newRoot, useFakeGcs } from './gcs-server.ts'
 
 const gcs = useFakeGcs()
@@ -7,3 +8,4 @@ describeObjectStore('a Google Cloud Storage store', async () => ({
   ...newRoot(gcs().endpoint),
   visibleAt: 'finish',
 }))
+describeLeftovers('a Google Cloud Storage store', async () => newRoot(gcs().endpoint))

@@ -1,8 +1,8 @@
 import { CreateBucketCommand, HeadObjectCommand, ListBucketsCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { parseConfig } from '../../model/config.ts'
-import { KeyspaceBuckets } from '../../storage/keyspace-buckets.ts'
 import { openStore } from '../../storage/kinds.ts'
+import { KeyspaceBuckets } from '../../storage/s3/keyspace-buckets.ts'
 import { contentOf, keysOf, ofType } from '../storage/store-under-test.ts'
 import { BUCKET, emptyBucket, useVersitygw } from './s3-server.ts'
 

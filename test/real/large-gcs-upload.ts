@@ -1,6 +1,7 @@
 import { crc32c } from '@node-rs/crc32'
 import type { GcsConfig } from '../../model/config-storage.ts'
-import { GcsStore } from '../../storage/gcs.ts'
+import { GcsStore } from '../../storage/gcs/gcs.ts'
+import { peakMebibytes } from '../engine/peak-memory.ts'
 
 // A process for gcs-processes.test.ts: stores an object of so many mebibytes, reads it, and tells what memory that took, in MiB.
 const [text = '', size = ''] = process.argv.slice(2)
@@ -21,4 +22,4 @@ await upload.commit(['0'])
 let read = 0
 for await (const bytes of await store.get('k/0/a/0')) read = crc32c(bytes, read)
 store.close()
-process.stdout.write(JSON.stringify({ same: crc === read, memory: process.resourceUsage().maxRSS / 1024 }))
+process.stdout.write(JSON.stringify({ same: crc === read, memory: await peakMebibytes() }))

@@ -10,33 +10,28 @@ import { provideVitess } from '../../sandbox/provide-vitess.ts'
 interface OthersProgram {
   /** Patterns of the test files that need it. */
   readonly suites: readonly string[]
-  readonly provide: () => Promise<string>
-  /** Why this machine cannot have it; undefined where it has it, or what it takes to build or install it. */
+  /** Why this machine cannot have it; undefined where it has it, as it then does. */
   readonly obstacle: () => Promise<string | undefined>
 }
 
 const OTHERS_PROGRAMS = {
   versitygw: {
-    suites: ['s3*', 'keyspace-buckets', 'capabilities'].map(suite),
-    provide: provideVersitygw,
+    suites: ['s3*', 'keyspace-buckets', 'capabilities', 'agent-rights'].map(suite),
     obstacle: () => obstacleToGo('versitygw', provideVersitygw),
   },
   gcs: {
-    suites: ['gcs*', 'capabilities'].map(suite),
-    provide: provideFakeGcs,
+    suites: ['gcs*', 'capabilities', 'agent-rights'].map(suite),
     obstacle: () => obstacleToGo('fake-gcs-server', provideFakeGcs),
   },
   ceph: {
     suites: ['ceph'].map(suite),
-    provide: provideCeph,
     obstacle: async () =>
       (await findDebianMirror()) === undefined
         ? await unlessFound(provideCeph, 'Ceph is not on this machine, and Debian is not among its package sources')
-        : undefined,
+        : await unlessGiven('Ceph', provideCeph),
   },
   vitess: {
     suites: ['vitess'].map(suite),
-    provide: provideVitess,
     obstacle: async () =>
       (await findProgram('etcd')) === undefined
         ? "etcd, which keeps Vitess's topology, is not on PATH"
@@ -46,21 +41,9 @@ const OTHERS_PROGRAMS = {
 
 export type ProgramName = keyof typeof OTHERS_PROGRAMS
 
-/** Why this machine cannot have a program; undefined where it can. Nothing is built or installed to find out. */
+/** Why this machine cannot have a program; undefined where it has it: it is built or installed for that, once. */
 export function obstacleTo(name: ProgramName): Promise<string | undefined> {
   return OTHERS_PROGRAMS[name].obstacle()
-}
-
-/**
- * Builds or installs programs, unless the machine lacks what that takes.
- * @throws NotFound when it fails all the same
- */
-export async function provideAll(...names: readonly ProgramName[]): Promise<void> {
-  await Promise.all(
-    names.map(async (name) => {
-      if ((await obstacleTo(name)) === undefined) await OTHERS_PROGRAMS[name].provide()
-    }),
-  )
 }
 
 /** The suites that cannot run here, and why. */
@@ -79,8 +62,23 @@ function suite(name: string): string {
 }
 
 async function obstacleToGo(name: string, provide: () => Promise<string>): Promise<string | undefined> {
-  if ((await findProgram('go')) !== undefined) return undefined
+  if ((await findProgram('go')) !== undefined) return await unlessGiven(name, provide)
   return await unlessFound(provide, `${name} is not on this machine, and there is no Go to build it`)
+}
+
+/** What a package manager says when its sources do not give it something: no mistake of ours, as one in building or starting it is. */
+const NOT_GIVEN =
+  /dial tcp|no such host|i\/o timeout|TLS handshake|: 4(03|04|10) |failed to fetch|unable to fetch|could not resolve|unable to locate package/i
+
+async function unlessGiven(name: string, provide: () => Promise<string>): Promise<string | undefined> {
+  try {
+    await provide()
+    return undefined
+  } catch (error) {
+    const line = isError(error, 'NotFound') && error.message.split('\n').find((text) => NOT_GIVEN.test(text))
+    if (typeof line === 'string') return `${name} cannot be fetched: ${line.trim()}`
+    throw error
+  }
 }
 
 /** `obstacle` where `provide` finds nothing. What is there and cannot be used is a failure. */

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startVersitygw } from '../../sandbox/versitygw.ts'
-import { S3Store } from '../../storage/s3.ts'
+import { S3Store } from '../../storage/s3/s3.ts'
 import { contentOf, ofType } from '../storage/store-under-test.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { startCuttingProxy } from './cutting-proxy.ts'
@@ -30,6 +30,11 @@ async function broken(settings = '') {
 }
 
 const cutAnswer = (after: number) => ({ way: 'answer', after, kind: 'cut' }) as const
+
+/** How long it is: a failure that would print twenty million bytes prints nothing. */
+async function readAll(store: S3Store): Promise<number> {
+  return (await buffer(await store.get('a'))).length
+}
 
 describe('a read that breaks off', () => {
   test('goes on from where it was, as often as it must', async () => {
@@ -58,7 +63,7 @@ describe('a read that breaks off', () => {
   test('again and again is given up', async () => {
     const { proxy, store } = await broken()
     proxy.faults.push(...Array.from({ length: 200 }, () => cutAnswer(1500)))
-    await expect(store.get('a').then(buffer)).rejects.toMatchObject({
+    await expect(readAll(store)).rejects.toMatchObject({
       type: 'StorageUnavailable',
       message: expect.stringMatching(/could not read a to its end: at byte \d+ of 20971520/),
     })
@@ -67,17 +72,14 @@ describe('a read that breaks off', () => {
   test('of an object that was replaced meanwhile fails, and mixes nothing', async () => {
     const { proxy, direct, store } = await broken()
     proxy.faults.push(cutAnswer(3 * MIB))
-    const replaced = Promise.withResolvers<number>()
-    proxy.onFault = () => direct.put('a', randomBytes(20 * MIB)).then(replaced.resolve, replaced.reject)
-    const reading = store.get('a').then(buffer)
-    await replaced.promise
-    await expect(reading).rejects.toThrow(ofType('StorageUnavailable'))
+    proxy.onFault = () => direct.put('a', randomBytes(20 * MIB))
+    await expect(readAll(store)).rejects.toThrow(ofType('StorageUnavailable'))
   })
 
   test('is another thing than damage, which the checksum of the object tells', async () => {
     const { proxy, store } = await broken()
     proxy.faults.push({ way: 'answer', after: 3 * MIB, kind: 'damage' })
-    await expect(store.get('a').then(buffer)).rejects.toMatchObject({
+    await expect(readAll(store)).rejects.toMatchObject({
       type: 'StorageUnavailable',
       message: expect.stringContaining('Checksum mismatch'),
     })

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { copyBackup } from '../../engine/backup-copy.ts'
-import { readCopyRecord } from '../../engine/copy-ledger.ts'
-import { keepHeapSmall } from '../../engine/heap-size.ts'
+import { copyBackup } from '../../engine/backup/backup-copy.ts'
+import { readCopyRecord } from '../../engine/ledger/copy-ledger.ts'
+import { keepHeapSmall } from '../../engine/pool/heap-size.ts'
 import { parseConfig } from '../../model/config.ts'
 import { openStore } from '../../storage/kinds.ts'
+import { peakMebibytes } from '../engine/peak-memory.ts'
 import { describe } from '../engine/sample-files.ts'
 import { DIRECTORY, HEADER, NAME } from '../engine/sample-run.ts'
 
@@ -22,7 +22,5 @@ const common = { directory: DIRECTORY, header: HEADER, level: 1, concurrency: 2,
 await copyBackup({ ...common, store, files, ledger })
 const seconds = (performance.now() - began) / 1000
 const [copied] = (await readCopyRecord(ledger, NAME)).files
-// Not what getrusage tells: that counts the memory that the parent had when it started us.
-const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(await readFile('/proc/self/status', 'utf8')) ?? []
 const { stored, hash } = copied ?? {}
-process.stdout.write(JSON.stringify({ stored, hash, seconds, peakMebibytes: Number(kibibytes) / 1024 }))
+process.stdout.write(JSON.stringify({ stored, hash, seconds, peakMebibytes: await peakMebibytes() }))

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { ListObjectsV2Command, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { S3Keys } from '../../sandbox/versitygw.ts'
@@ -123,7 +124,8 @@ describe('credentials that expire', () => {
     await expect.poll(() => writer.kept, PATIENT).toBe(EARLY * PIECE.length)
     credentials.state = 'silent'
     await awaitExpired(credentials)
-    await expect(write(writer, PIECES - EARLY)).rejects.toMatchObject({
+    // What is left may fit into the parts that are sent at once: then only the end waits for them.
+    await expect(write(writer, PIECES - EARLY).then(() => writer.finish())).rejects.toMatchObject({
       type: 'StorageUnavailable',
       retryable: true,
       message: expect.stringMatching(/^cannot store part \d+ of k\/0\/a\/0 in s3:.*: CredentialsProviderError: /),
@@ -158,6 +160,29 @@ describe('credentials that expire', () => {
       expect(result).toMatchObject({ status: 'rejected', reason })
     }
     expect(credentials.refused).toBeGreaterThan(2)
+  })
+
+  test('in a profile, which does not say when, are read from its file again once somebody has renewed them', async () => {
+    const credentials = await startExpiringCredentials(s3().server.endpoint, await addUsers())
+    const path = join(await temporaryDirectory(), 'credentials')
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', path)
+    const renew = async () => {
+      await (await fetch(credentials.source)).text()
+      const { accessKeyId, secretAccessKey } = credentials.issued.at(-1) ?? { accessKeyId: '', secretAccessKey: '' }
+      await writeFile(
+        path,
+        `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
+      )
+    }
+    await renew()
+    const store = newRoot({ ...s3().server, endpoint: credentials.endpoint }).open()
+    await store.put('a', Buffer.from('x'))
+    await awaitExpired(credentials)
+    const expired = { type: 'StorageUnavailable', hint: expect.stringContaining('restart agents and control') }
+    await expect(store.get('a')).rejects.toMatchObject(expired)
+    await renew()
+    expect(String(await buffer(await store.get('a')))).toBe('x')
+    await store.put('b', Buffer.from('x'))
   })
 
   test('are another thing than none at all, which is denied', async () => {

@@ -11,10 +11,10 @@ import {
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { parseConfig } from '../../model/config.ts'
 import type { S3Config } from '../../model/config-storage.ts'
-import { startCeph } from '../../sandbox/ceph-cluster.ts'
+import { type CephCluster, startCeph } from '../../sandbox/ceph-cluster.ts'
 import { type S3Keys, startVersitygw } from '../../sandbox/versitygw.ts'
-import { S3Store } from '../../storage/s3.ts'
-import type { PartPlan } from '../../storage/s3-parts.ts'
+import type { PartPlan } from '../../storage/s3/parts.ts'
+import { S3Store } from '../../storage/s3/s3.ts'
 
 /** A store of Amazon S3's protocol, and who may ask it. */
 export interface S3Server {
@@ -31,21 +31,25 @@ export interface S3UnderTest {
   readonly admin: S3Client
 }
 
+export interface CephUnderTest extends S3UnderTest {
+  readonly started: CephCluster
+}
+
 /** One versitygw for the tests of a file; the process has its credentials, where the SDK looks for them. */
 export function useVersitygw(): () => S3UnderTest {
   return useServer('s3', startVersitygw)
 }
 
 /** The same with the gateway of a Ceph cluster. */
-export function useCeph(): () => S3UnderTest {
+export function useCeph(): () => CephUnderTest {
   return useServer('ceph', () => startCeph({ bytes: 4 * 2 ** 30 }))
 }
 
-function useServer(
+function useServer<Started extends Omit<S3Server, 'kind'> & AsyncDisposable>(
   kind: S3Server['kind'],
-  start: () => Promise<Omit<S3Server, 'kind'> & AsyncDisposable>,
-): () => S3UnderTest {
-  let running: S3UnderTest | undefined
+  start: () => Promise<Started>,
+): () => S3UnderTest & { readonly started: Started } {
+  let running: (S3UnderTest & { readonly started: Started }) | undefined
   let dispose = async () => {}
   beforeAll(async () => {
     const server = await start()
@@ -54,7 +58,7 @@ function useServer(
     useKeys(keys)
     const admin = new S3Client({ endpoint, region: 'us-east-1', credentials: keys, forcePathStyle: true })
     await admin.send(new CreateBucketCommand({ Bucket: BUCKET }))
-    running = { server: { kind, endpoint, keys, addUser: () => server.addUser() }, admin }
+    running = { server: { kind, endpoint, keys, addUser: () => server.addUser() }, admin, started: server }
   }, 600_000)
   afterAll(async () => {
     running?.admin.destroy()

@@ -4,10 +4,11 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
+import { crc32 } from 'node:zlib'
 import { ListMultipartUploadsCommand, ListObjectsV2Command, UploadPartCommand } from '@aws-sdk/client-s3'
 import { describe, expect, test } from 'vitest'
 import type { Upload } from '../../storage/object-store.ts'
-import { PartPlan } from '../../storage/s3-parts.ts'
+import { PartPlan } from '../../storage/s3/parts.ts'
 import { contentOf, keysOf, ofType } from '../storage/store-under-test.ts'
 import { pieceOf } from '../storage/upload-pieces.ts'
 import { BUCKET, newRoot, type S3UnderTest } from './s3-server.ts'
@@ -51,6 +52,30 @@ export function describeS3Uploads(name: string, s3: () => S3UnderTest): void {
       for await (const chunk of await store.get(`${DIRECTORY}0`)) stored.update(chunk)
       expect(stored.digest('hex')).toBe(hash.digest('hex'))
       expect(await uploadsBelow(root)).toEqual([])
+    })
+
+    test('is refused when its bytes are not those of the CRC-32 that came with them; so is a small one', async () => {
+      const store = newRoot(s3().server).open()
+      const upload = await store.upload(DIRECTORY)
+      const piece = randomBytes(5 * MIB)
+      const crc = crc32(piece)
+      const writeAll = async (name: string, damaged: number) => {
+        const writer = await upload.open(name, 0)
+        try {
+          for (let index = 0; index < 6; index++) await writer.write(piece, index === damaged ? crc ^ 1 : crc)
+          await writer.finish()
+        } finally {
+          await writer.close()
+        }
+      }
+      await writeAll('0', -1)
+      // It is cut by the end of a part.
+      await expect(writeAll('1', 1)).rejects.toThrow(ofType('StorageUnavailable'))
+      await expect(upload.put('2', piece, crc ^ 1)).rejects.toThrow(ofType('StorageUnavailable'))
+      expect(await keysOf(store, '')).toEqual([`${DIRECTORY}0`])
+      expect(
+        (await contentOf(store, `${DIRECTORY}0`)).equals(Buffer.concat(Array.from({ length: 6 }, () => piece))),
+      ).toBe(true)
     })
 
     test('of unknown size is put from a stream, and leaves nothing when the stream fails', async () => {
@@ -135,8 +160,9 @@ export function describeS3Uploads(name: string, s3: () => S3UnderTest): void {
       await begin(upload, '0', bytes)
       await begin(beside, '0', bytes)
       const writer = await upload.open('1', 0)
-      await writer.write(bytes)
-      await expect.poll(() => writer.kept).toBeGreaterThan(0)
+      // No part is under way when they are removed: versitygw has its own words for one that is.
+      await writer.write(bytes.subarray(0, 34 * MIB))
+      await expect.poll(() => writer.kept).toBe(32 * MIB)
       expect((await open().list('k/0/', { delimiter: '/' })).prefixes).toEqual(['k/0/a/', 'k/0/a2/'])
       await open().abortUploads(DIRECTORY)
       expect(await uploadsBelow(root)).toEqual(['k/0/a2/0'])

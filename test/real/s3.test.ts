@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { forAll } from '../../storage/for-all.ts'
 import { describeObjectStore } from '../storage/conformance.ts'
+import { describeLeftovers } from '../storage/leftovers.ts'
 import { keysOf } from '../storage/store-under-test.ts'
 import { newRoot, useVersitygw } from './s3-server.ts'
 import { describeS3Uploads } from './s3-uploads.ts'
@@ -9,6 +10,7 @@ const s3 = useVersitygw()
 
 describeObjectStore('an S3 store', async () => ({ ...newRoot(s3().server), visibleAt: 'finish' }))
 describeS3Uploads('an S3 store', s3)
+describeLeftovers('an S3 store', async () => newRoot(s3().server))
 
 /** Enough for several pages and batches; more of them take minutes. */
 const KEYS = Number(process.env['TABLETKEEPER_TEST_KEYS'] ?? 3_000)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type CowFileSystem, mountCow, obstacleToCow } from '../../sandbox/cow-file-system.ts'
 import { mountFull } from '../../sandbox/full-file-system.ts'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { describeObjectStore } from '../storage/conformance.ts'
 import { keysOf, ofType } from '../storage/store-under-test.ts'
 

@@ -3,8 +3,8 @@ import { open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { directBlockOf, O_DIRECT } from '../../mysql/direct-io.ts'
-import { DirectFile } from '../../storage/direct-file.ts'
+import { directBlockOf, O_DIRECT } from '../../mysql/system/direct-io.ts'
+import { DirectFile } from '../../storage/file/direct-file.ts'
 import { smallDisk } from './mounts.ts'
 
 const MIB = 1024 * 1024

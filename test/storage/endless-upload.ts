@@ -1,4 +1,4 @@
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { pieceOf } from './upload-pieces.ts'
 
 // A process for killed-writer.test.ts: writes an object without end, and tells the upload's id and the bytes that are kept.

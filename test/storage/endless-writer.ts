@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 
 // A process for killed-writer.test.ts: stores an object that never ends.
 const [root = '', key = ''] = process.argv.slice(2)

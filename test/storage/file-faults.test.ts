@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { describe, expect, test } from 'vitest'
-import { FileStore } from '../../storage/file.ts'
+import { describe, expect, test, vi } from 'vitest'
+import { FileStore } from '../../storage/file/file.ts'
 import { freeze, mount, NO_MOUNTS, smallDisk, smallFileSystem, unmount } from './mounts.ts'
 import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -92,5 +92,20 @@ describe.skipIf(NO_MOUNTS !== undefined)(NAME, () => {
     await mount('--bind', disk, root)
     expect((await store.list('')).objects.map(({ key }) => key)).toEqual([KEY])
     await unmount(root)
+  })
+
+  test('whose mount goes between a look and a write has nothing made in its place', async () => {
+    const [root, disk] = [await temporaryDirectory(), await temporaryDirectory()]
+    await mount('--bind', disk, root)
+    const store = new FileStore(root)
+    await store.put(KEY, Buffer.from('data'))
+    const look = store.repository.bind(store)
+    vi.spyOn(store, 'repository').mockImplementationOnce(async () => {
+      const found = await look()
+      await unmount(root)
+      return found
+    })
+    await expect(store.put(KEY, Buffer.from('data'))).rejects.toThrow(ofType('StorageUnavailable'))
+    expect(await readdir(root)).toEqual([])
   })
 })

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import { describeUploads } from '../../storage/conformance/uploads.ts'
-import { FILE_MODE } from '../../storage/durable-file.ts'
-import { FileStore } from '../../storage/file.ts'
+import { FILE_MODE } from '../../storage/file/durable-file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import type { Upload } from '../../storage/object-store.ts'
+import { hang } from './hung-file.ts'
 import { afterPowerLoss, freeze, mount, NO_MOUNTS, overlay, smallDisk, smallFileSystem, unmount } from './mounts.ts'
 import { contentOf, ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -65,6 +66,19 @@ describe('an upload to a file store', () => {
       await writer.close()
       expect(await readFile(upload.localPath('0'))).toEqual(bytes.subarray(0, kept))
     }
+  })
+
+  test('cuts nothing off when it hung at the file until it was given up', async () => {
+    const upload = await new FileStore(await temporaryDirectory()).upload(DIRECTORY)
+    await upload.put('0', randomBytes(10_000))
+    const hung = await hang(upload.localPath('0'))
+    const [givenUp, reason] = [new AbortController(), new Error('given up')]
+    const opening = expect(upload.open('0', 10, givenUp.signal)).rejects.toBe(reason)
+    await hung.reached
+    givenUp.abort(reason)
+    hung.release()
+    await opening
+    expect((await stat(upload.localPath('0'))).size).toBe(10_000)
   })
 
   test('hides objects that are whole until it is committed, and all of them where one is refused', async () => {
@@ -207,6 +221,23 @@ describe.skipIf(NO_MOUNTS !== undefined)(NAME, () => {
     for (const { name, bytes } of objects) {
       expect(bytes.equals(await contentOf(store, DIRECTORY + name))).toBe(true)
     }
+  })
+
+  test('on an overlay writes out the files that are open, while others of them are finished and closed', async () => {
+    const store = new FileStore(await overlay(await temporaryDirectory()))
+    const upload = await store.upload(DIRECTORY)
+    const names = Array.from({ length: 200 }, (_, index) => String(index))
+    const writers = await Promise.all(names.map((name) => upload.open(name, 0)))
+    for (const writer of writers) await writer.write(randomBytes(20_000))
+    const writing = upload.writeOut()
+    writing.catch(() => {})
+    for (const writer of writers.toReversed()) {
+      await writer.finish()
+      await writer.close()
+    }
+    await writing
+    await upload.commit(names)
+    expect((await store.list('')).objects).toHaveLength(names.length)
   })
 
   test('says denied where its directory may not be written', async ({ skip }) => {

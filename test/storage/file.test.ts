@@ -2,16 +2,19 @@ import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { openStore } from '../../storage/kinds.ts'
 import { describeObjectStore } from './conformance.ts'
+import { describeLeftovers } from './leftovers.ts'
 import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
-describeObjectStore('a file store', async () => {
+const newStore = async () => {
   const root = await temporaryDirectory()
   return { open: () => new FileStore(root) }
-})
+}
+describeObjectStore('a file store', newStore)
+describeLeftovers('a file store', newStore)
 
 const BACKUP = 'commerce/0/2026-11-24.143446.zone1-0000000101'
 

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { BackupName } from '../../model/backup-name.ts'
-import { formatManifest } from '../../model/manifest.ts'
+import { GtidSet } from '../../model/gtid-set.ts'
+import { formatManifest, type TabletkeeperSection } from '../../model/manifest.ts'
+import { positionOf } from '../../model/position.ts'
 import { parseShardName } from '../../model/shard-name.ts'
-import { FileStore } from '../../storage/file.ts'
-import { type BackupWanted, findBackup } from '../../storage/find-backup.ts'
+import { type BackupWanted, findBackup } from '../../storage/catalogue/find-backup.ts'
+import { removeBackup } from '../../storage/catalogue/remove-backup.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { manifestOf, nameAt, SHARD, storeBackup, storeUnfinished } from './sample-backup.ts'
 import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -50,6 +53,37 @@ describe('the backup to restore', () => {
     })
     await store.delete([`${SHARD}/${nameAt('000001')}/0`, `${SHARD}/${nameAt('000001')}/MANIFEST`])
     await expect(find(store, { serverVersion: OLDER_SERVER })).rejects.toThrow(ofType('IncompatibleVersion'))
+  })
+
+  test('is none that holds what the primary never had, as it was marked or as is seen now', async () => {
+    const store = await storeWith([nameAt('000001')])
+    const set = (last: number) => `3e11fa47-71ca-11e1-9e33-c80aa9429562:1-${last}`
+    const Errant = positionOf(GtidSet.parse(set(1)))
+    const Tabletkeeper: TabletkeeperSection = {
+      ...{ FormatVersion: 1, Engine: 'frames', FrameSize: 8_388_608, Snapshot: 'none', Version: '0.1.0' },
+      ...{ Workflow: 'backup/x', Run: 'r', Seconds: 1, OutOfServiceSeconds: 1, Errant },
+      Files: [{ Size: 3, Stored: 60, Hash: 'a'.repeat(64) }],
+      PageCheck: { BadPages: 0, Pages: [] },
+    }
+    const marked = manifestOf(SHARD, nameAt('000002'), { Tabletkeeper })
+    await storeBackup(store, SHARD, nameAt('000002'), formatManifest(marked))
+    const ahead = manifestOf(SHARD, nameAt('000003'), { Position: positionOf(GtidSet.parse(set(9))) })
+    await storeBackup(store, SHARD, nameAt('000003'), formatManifest(ahead))
+    const executed = GtidSet.parse(manifestOf(SHARD, nameAt('000001')).Position.slice('MySQL56/'.length))
+    expect(await find(store, { executed })).toMatchObject({
+      found: { name: nameAt('000001') },
+      passedOver: [
+        { name: nameAt('000003'), reason: expect.stringContaining('holds transactions that the primary never had') },
+        { name: nameAt('000002'), reason: expect.stringContaining(Errant) },
+      ],
+    })
+    expect(await find(store, { executed: executed.union(GtidSet.parse(set(9))) })).toMatchObject({
+      found: { name: nameAt('000003') },
+    })
+    // Who names it has looked at it.
+    expect(await find(store, { backup: nameAt('000002') })).toMatchObject({ found: { name: nameAt('000002') } })
+    await removeBackup(store, SHARD, nameAt('000001'))
+    await expect(find(store, { executed })).rejects.toThrow(ofType('Refused'))
   })
 
   test('is the latest that began before a time, not at it', async () => {

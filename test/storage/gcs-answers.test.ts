@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { answerError, credentialsError, isTransient } from '../../storage/gcs-errors.ts'
-import { checksumText } from '../../storage/gcs-object.ts'
-import { contentRange, persistedIn } from '../../storage/gcs-session.ts'
-import { finalKeyOf } from '../../storage/gcs-upload.ts'
+import { answerError, credentialsError, isTransient } from '../../storage/gcs/errors.ts'
+import { checksumText } from '../../storage/gcs/object.ts'
+import { contentRange, persistedIn } from '../../storage/gcs/session.ts'
+import { finalKeyOf } from '../../storage/gcs/upload.ts'
 
 const STORE = 'gs://backups/prod'
 const STORING = { doing: 'store commerce/0/x/1', permission: 'storage.objects.create' }

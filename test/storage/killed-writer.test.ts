@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { expect, test, vi } from 'vitest'
-import { FileStore } from '../../storage/file.ts'
+import { expect, test } from 'vitest'
+import { FileStore } from '../../storage/file/file.ts'
 import { SHARD } from './sample-backup.ts'
 import { contentOf } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -19,7 +19,7 @@ test('a writer that is killed leaves no object, and its unfinished write can be 
   })
   const exited = once(writer, 'exit')
   const written = () => readdir(join(root, directory))
-  await vi.waitFor(async () => expect(await written()).toHaveLength(1), { timeout: 20_000 })
+  await expect.poll(written).toHaveLength(1)
   writer.kill('SIGKILL')
   await exited
   expect(await written()).toEqual([expect.stringMatching(/^\.tmp-/)])

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
-import { FILE_MODE } from '../../storage/durable-file.ts'
+import { FILE_MODE } from '../../storage/file/durable-file.ts'
 
 // A thread for file-upload.test.ts: writes a file that becomes an object.
 const { path, fill, size }: { path: string; fill: number; size: number } = workerData

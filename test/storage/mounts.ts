@@ -1,5 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -27,12 +28,20 @@ export async function smallFileSystem(kibibytes: number): Promise<string> {
   return path
 }
 
-/** The same on a disk: ext4 in a file. Below `directory`, when that is given: a disk that has no more room than is there. */
-export async function smallDisk(mebibytes: number, directory?: string): Promise<string> {
+/**
+ * The same on a disk: ext4 in a file.
+ * @param directory where that is: a disk that has no more room than is there
+ * @param format options of mkfs.ext4
+ */
+export async function smallDisk(
+  mebibytes: number,
+  directory?: string,
+  format: readonly string[] = [],
+): Promise<string> {
   const path = await temporaryDirectory()
   const image = join(directory ?? (await temporaryDirectory()), 'image')
   await run('truncate', ['-s', `${mebibytes}M`, image])
-  await run('mkfs.ext4', ['-q', '-m', '0', image])
+  await run('mkfs.ext4', ['-q', '-m', '0', ...format, image])
   await mount('-o', 'loop', image, path)
   onTestFinished(() => unmount(path))
   return path
@@ -58,6 +67,21 @@ export async function overlay(base: string): Promise<string> {
   await run('mkdir', [lower, upper, work])
   await mount('-t', 'overlay', '-o', `lowerdir=${lower},upperdir=${upper},workdir=${work}`, 'overlay', path)
   onTestFinished(() => unmount(path))
+  return path
+}
+
+/**
+ * The same over a disk that loses what is written to its files, and not what it writes of itself: that has its room already. So the disk
+ * does not fail, and tells of the loss only those who ask it for the files.
+ * @param directory that is there
+ */
+export async function losingOverlay(kibibytes: number, directory: string): Promise<string> {
+  const format = ['-b', '4096', '-O', '^has_journal', '-E', 'lazy_itable_init=0']
+  const path = await overlay(await smallDisk(64, await smallFileSystem(kibibytes), format))
+  await run('mkdir', ['-p', join(path, directory)])
+  // Room for the descriptions of as many.
+  for (let file = 0; file < 100; file += 1) await writeFile(join(path, String(file)), 'x')
+  await run('sync', ['-f', path])
   return path
 }
 

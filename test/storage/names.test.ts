@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { finalNameOf, isVisible, temporaryNameOf } from '../../storage/file-names.ts'
+import { finalNameOf, isVisible, temporaryNameOf } from '../../storage/file/names.ts'
 import { assertKey, assertPrefix } from '../../storage/object-key.ts'
 
 const accepted = (check: (text: string) => void, text: string) => {

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { mountSshfs, obstacleToSshfs, type SshfsMount } from '../../sandbox/sshfs-mount.ts'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { describeObjectStore } from './conformance.ts'
 
 const obstacle = await obstacleToSshfs()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { PartMemory } from '../../storage/part-memory.ts'
+import { PartMemory } from '../../storage/bucket/part-memory.ts'
 
 const MIB = 1024 ** 2
 
@@ -40,6 +40,14 @@ test('a buffer whose sending failed is not used again: the socket may still read
   await expect(memory.send(failed, () => Promise.reject(new Error('reset')))).rejects.toThrow('reset')
   expect(await memory.take(MIB)).not.toBe(failed)
   memory.drop(kept)
+})
+
+test('buffers that nobody asks for again are not kept beyond the bound', async () => {
+  const memory = new PartMemory(8 * MIB)
+  const first = await memory.take(5 * MIB)
+  await memory.send(first, async () => {})
+  for (const mebibytes of [4, 3, 2]) await memory.send(await memory.take(mebibytes * MIB), async () => {})
+  expect(await memory.take(5 * MIB)).not.toBe(first)
 })
 
 /** Whether a promise has settled by now. */

@@ -1,10 +1,12 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { TabletkeeperError } from '../../model/errors.ts'
 import { parseShardName } from '../../model/shard-name.ts'
-import { listBackups } from '../../storage/catalogue.ts'
-import { FileStore } from '../../storage/file.ts'
-import { discardIncomplete, removeBackup } from '../../storage/remove-backup.ts'
+import { listBackups } from '../../storage/catalogue/catalogue.ts'
+import { assertUndiscarded, putManifest } from '../../storage/catalogue/publish.ts'
+import { discardIncomplete, removeBackup } from '../../storage/catalogue/remove-backup.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import { nameAt, SHARD, storeBackup, storeUnfinished } from './sample-backup.ts'
 import { ofType } from './store-under-test.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -75,6 +77,44 @@ describe('discarding what a failed run has stored', () => {
   test('refuses a backup that is complete', async () => {
     const { files } = await shardOfFour((store) => storeBackup(store, SHARD, NAME))
     await expect(discardIncomplete(files, SHARD, NAME)).rejects.toThrow(ofType('Refused'))
+    expect(await namesIn(files)).toHaveLength(4)
+  })
+
+  test('takes a MANIFEST too that an agent writes meanwhile, and the agent is told', async () => {
+    const { root } = await shardOfFour((store) => storeUnfinished(store, SHARD, NAME))
+    const agent = new FileStore(root)
+    const control = new (class extends FileStore {
+      override async delete(keys: readonly string[]): Promise<void> {
+        await super.delete(keys)
+        if (keys.some((key) => key.endsWith('/0'))) await putManifest(agent, SHARD, NAME, Buffer.from('{}'))
+      }
+    })(root)
+    await discardIncomplete(control, SHARD, NAME)
+    expect(await readdir(join(root, SHARD))).toEqual([...NEIGHBOURS].sort())
+    await expect(assertUndiscarded(agent, SHARD, NAME)).rejects.toThrow(ofType('FenceBroken'))
+  })
+
+  test.each([
+    ['goes with its MANIFEST', false],
+    ['says that its MANIFEST stays, where it may not be removed', true],
+  ])('before an agent that stood still has published it: it %s', async (_, isDenied) => {
+    const { root, files } = await shardOfFour((store) => storeUnfinished(store, SHARD, NAME))
+    await discardIncomplete(files, SHARD, NAME)
+    const agent = new FileStore(root)
+    await putManifest(agent, SHARD, NAME, Buffer.from('{}'))
+    if (isDenied) agent.delete = () => Promise.reject(new TabletkeeperError('StorageDenied', 'it may only create'))
+    await expect(assertUndiscarded(agent, SHARD, NAME)).rejects.toMatchObject({
+      type: 'FenceBroken',
+      retryable: false,
+      message: expect.stringContaining(`the objects of ${NAME} were discarded before its MANIFEST was written`),
+      hint: isDenied ? expect.stringContaining(`tabletkeeper remove ${SHARD} ${NAME}`) : 'Start another backup.',
+    })
+    expect(await namesIn(files)).toHaveLength(isDenied ? 4 : 3)
+  })
+
+  test('is not said of a backup that is whole', async () => {
+    const { files } = await shardOfFour((store) => storeBackup(store, SHARD, NAME))
+    await assertUndiscarded(files, SHARD, NAME)
     expect(await namesIn(files)).toHaveLength(4)
   })
 

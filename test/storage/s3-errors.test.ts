@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { s3Error } from '../../storage/s3-errors.ts'
+import { s3Error } from '../../storage/s3/errors.ts'
 
 const OPERATION = {
   store: 's3://backups',
   doing: 'store commerce/0/x/1',
   right: 's3:PutObject',
   resource: 'backups/commerce/0/x/1',
+  ofObject: true,
   hasAnswered: false,
 }
 
@@ -30,11 +31,21 @@ describe('what a store answers', () => {
     ['NoSuchUpload', 404, 'StorageUnavailable', true],
     ['InvalidRange', 416, 'CorruptBackup', false],
     ['BadDigest', 400, 'StorageUnavailable', true],
+    ['RequestTimeout', 400, 'StorageUnavailable', true],
+    ['IncompleteBody', 400, 'StorageUnavailable', true],
     ['PermanentRedirect', 301, 'InvalidConfig', false],
     ['NotImplemented', 501, 'InvalidConfig', false],
     ['KMS.DisabledException', 400, 'StorageDenied', false],
   ])('%s with status %d is %s', (name, status, type, retryable) => {
     expect(s3Error(answer(name, status), OPERATION)).toMatchObject({ type, retryable, hint: expect.any(String) })
+  })
+
+  test('a 404 is a missing object only where an object was asked for', () => {
+    for (const name of ['NotFound', 'NoSuchKey', 'UnknownError']) {
+      expect(s3Error(answer(name, 404), OPERATION)).toMatchObject({ type: 'NotFound' })
+      const listing = { ...OPERATION, doing: 'list commerce/0/', right: 's3:ListBucket', ofObject: false }
+      expect(s3Error(answer(name, 404), listing)).toMatchObject({ type: 'StorageUnavailable', retryable: true })
+    }
   })
 
   test.each([

@@ -20,8 +20,11 @@ interface Asked {
 
 const MARKER = '{"id":"5f0c3e0a-54d7-4a0e-9d6b-0c7d1c8e6a11"}'
 
-/** A server that says yes to everything and writes down what it was asked. */
-async function listener(): Promise<{ readonly endpoint: string; readonly asked: Asked[] }> {
+/**
+ * A server that says yes to everything and writes down what it was asked.
+ * @param looked status of its answers to who looks at an object: as a rule nothing was there before
+ */
+async function listener(looked = 404): Promise<{ readonly endpoint: string; readonly asked: Asked[] }> {
   const asked: Asked[] = []
   const server = createServer((request, response) => {
     const { searchParams } = new URL(request.url ?? '', 'http://localhost')
@@ -29,8 +32,7 @@ async function listener(): Promise<{ readonly endpoint: string; readonly asked: 
     asked.push({ call: [request.method, ...query].join(' '), headers: request.headers })
     request.resume().on('end', () => {
       const text = answerTo([request.method, ...query].join(' '))
-      // Nothing was there before.
-      response.writeHead(request.method === 'HEAD' ? 404 : 200, { etag: '"e"', 'content-length': text.length })
+      response.writeHead(request.method === 'HEAD' ? looked : 200, { etag: '"e"', 'content-length': text.length })
       response.end(request.method === 'HEAD' ? undefined : text)
     })
   })
@@ -62,12 +64,20 @@ async function storeWith(endpoint: string, settings: string): Promise<ObjectStor
 /** Makes a small object and a large one, and looks at one. */
 async function use(store: ObjectStore): Promise<void> {
   await store.put('k/0/a/0', Buffer.from('x'))
+  await uploadLarge(store)
+  await store.head('k/0/a/0')
+}
+
+/** Makes an object of two parts. */
+async function uploadLarge(store: ObjectStore): Promise<void> {
   const upload = await store.upload('k/0/a/')
   const writer = await upload.open('1', 0)
-  await writer.write(Buffer.alloc(9_000_000))
-  await writer.finish()
-  await writer.close()
-  await store.head('k/0/a/0')
+  try {
+    await writer.write(Buffer.alloc(9_000_000))
+    await writer.finish()
+  } finally {
+    await writer.close()
+  }
 }
 
 const NEW = ['PUT', 'POST uploads']
@@ -128,6 +138,15 @@ describe('what a store is asked', () => {
     )
   })
 
+  test('a file of the key that could not be read is read again once it is there', async () => {
+    const path = join(await temporaryDirectory(), 'key')
+    const { endpoint } = await listener()
+    const store = await storeWith(endpoint, `encryption: { customerKeyFile: ${path} }`)
+    await expect(store.put('a', Buffer.from('x'))).rejects.toThrow(ofType('InvalidConfig'))
+    await writeFile(path, randomBytes(32))
+    await store.put('a', Buffer.from('x'))
+  })
+
   test('signs all bytes where the store does not tell that it checks their CRC-32', async () => {
     const { endpoint, asked } = await listener()
     await use(await storeWith(endpoint, ''))
@@ -135,5 +154,21 @@ describe('what a store is asked', () => {
       expect(headers['x-amz-content-sha256']).toMatch(/^[0-9a-f]{64}$/)
       expect(headers['x-amz-checksum-crc32']).toMatch(/^.{6}==$/)
     }
+  })
+})
+
+describe('the parts of an object that cannot be completed', () => {
+  const DROP = 'DELETE uploadId'
+
+  test('are dropped where somebody else has stored it', async () => {
+    const { endpoint, asked } = await listener(200)
+    await expect(uploadLarge(await storeWith(endpoint, ''))).rejects.toThrow(ofType('Refused'))
+    expect(asked.map(({ call }) => call)).toContain(DROP)
+  })
+
+  test('are kept for the next attempt where nobody could look whether it is there', async () => {
+    const { endpoint, asked } = await listener(403)
+    await expect(uploadLarge(await storeWith(endpoint, ''))).rejects.toThrow(ofType('StorageDenied'))
+    expect(asked.map(({ call }) => call)).not.toContain(DROP)
   })
 })

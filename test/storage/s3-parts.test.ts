@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { PartPlan, PieceCursor } from '../../storage/s3-parts.ts'
+import { PartPlan, PieceCursor } from '../../storage/s3/parts.ts'
 import { ofType } from './store-under-test.ts'
 
 const MIB = 1024 ** 2

@@ -1,4 +1,5 @@
 import { createServer, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../../model/config.ts'
@@ -19,11 +20,17 @@ interface Served {
   endIdle(): void
 }
 
-/** A store that answers to the request number `index` for the object `a` as `answer` does. */
-async function served(answer: (response: ServerResponse, index: number) => void): Promise<Served> {
+/**
+ * A store that answers to the request number `index` for the object `a` as `answer` does.
+ * @param hasMarker whether it is a repository; otherwise it answers to all requests so
+ */
+async function served(
+  answer: (response: ServerResponse, index: number) => void,
+  { hasMarker = true, settings = '' } = {},
+): Promise<Served> {
   let count = 0
   const server = createServer((request, response) => {
-    if (request.url?.includes('.tabletkeeper-repository')) {
+    if (hasMarker && request.url?.includes('.tabletkeeper-repository')) {
       response.writeHead(200, { 'content-length': MARKER.length }).end(MARKER)
       return
     }
@@ -32,7 +39,7 @@ async function served(answer: (response: ServerResponse, index: number) => void)
   const address = await listenOnLoopback(server)
   process.env['AWS_ACCESS_KEY_ID'] = 'somebody'
   process.env['AWS_SECRET_ACCESS_KEY'] = 'something'
-  const storage = `{ kind: s3, bucket: backups, endpoint: "http://${address}", pathStyle: true }`
+  const storage = `{ kind: s3, bucket: backups, endpoint: "http://${address}", pathStyle: true, ${settings} }`
   const mysql = '{ defaultsFile: /etc/my.cnf, replication: { user: repl, passwordFile: /etc/repl } }'
   const store = await openStore(parseConfig(`storage: ${storage}\nmysql: ${mysql}`, 'test').storage)
   return { store, asked: () => count, endIdle: () => server.closeIdleConnections() }
@@ -63,6 +70,14 @@ describe('an answer to a read', () => {
     await expect(store.get('a')).rejects.toThrow(ofType('InvalidConfig'))
   })
 
+  test('that is the 404 of something before the store does not say that the object is missing', async () => {
+    const noPage = (response: ServerResponse) =>
+      void response.writeHead(404, { 'content-type': 'text/html' }).end('<html>no such page</html>')
+    const { store } = await served(noPage, { hasMarker: false })
+    await expect(store.get('a')).rejects.toThrow(ofType('StorageUnavailable'))
+    await expect(store.list('')).rejects.toThrow(ofType('StorageUnavailable'))
+  })
+
   test('that is a failure of the server is asked for again, once for each', async () => {
     const { store, asked } = await served((response, index) => {
       if (index >= 2) give(response, 'whole')
@@ -87,5 +102,24 @@ describe('an answer to a read', () => {
       expect(await read(store)).toBe(`answer ${index}`)
       if (index === 1) endIdle()
     }
+  })
+
+  test('that does not come by an idle connection is not awaited by each of the others, but asked for by a new one', async () => {
+    const idle: (Socket | null)[] = []
+    const waiting: ServerResponse[] = []
+    const answer = (response: ServerResponse, index: number) => {
+      if (idle.length === 4) {
+        if (!idle.includes(response.socket)) give(response, `answer ${index}`)
+        return
+      }
+      waiting.push(response)
+      if (waiting.length < 4) return
+      idle.push(...waiting.map(({ socket }) => socket))
+      for (const one of waiting) give(one, 'early')
+    }
+    const { store, asked } = await served(answer, { settings: 'stallTimeout: 5s' })
+    await Promise.all(Array.from({ length: 4 }, () => read(store)))
+    expect(await read(store)).toBe('answer 5')
+    expect(asked()).toBe(6)
   })
 })

@@ -2,7 +2,7 @@ import { type BackupName, parseBackupName } from '../../model/backup-name.ts'
 import { formatManifest, type Manifest } from '../../model/manifest.ts'
 import { parsePosition, positionOf } from '../../model/position.ts'
 import { parseShardName, partsOf, type ShardName } from '../../model/shard-name.ts'
-import { backupKey, MANIFEST } from '../../storage/backup-key.ts'
+import { backupKey, MANIFEST } from '../../storage/catalogue/backup-key.ts'
 import type { ObjectStore } from '../../storage/object-store.ts'
 
 export const SHARD = parseShardName('commerce/0')

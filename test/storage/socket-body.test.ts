@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
-import { releasePiece, SocketBody } from '../../storage/socket-body.ts'
+import { releasePiece, SocketBody } from '../../storage/s3/socket-body.ts'
 
 const MIB = 1024 ** 2
 

@@ -3,21 +3,29 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pino from 'pino'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { parseAlias } from '../../model/alias.ts'
 import { TabletkeeperError } from '../../model/errors.ts'
-import type { Claim } from '../../model/lease.ts'
+import type { Claim, Here } from '../../model/lease.ts'
 import { LeaseFile } from '../../tablets/lease-file.ts'
 import { LeasedTablet, type TakeRequest } from '../../tablets/leased-tablet.ts'
 import { configuredDriver } from './configured-driver.ts'
 
 const log = pino({ level: 'silent' })
 const never = new AbortController().signal
+const home: Here = {
+  tablet: parseAlias('zone1-101'),
+  machine: { id: 'a'.repeat(32), host: 'db2' },
+  serverUuid: '1498cfea-e878-11f1-8709-02fc00000001',
+}
+let here: Here
 let folder: string
 let tablet: LeasedTablet
 
 beforeEach(async () => {
+  here = home
   folder = await mkdtemp(join(tmpdir(), 'lease-'))
-  tablet = new LeasedTablet(configuredDriver(), new LeaseFile(folder), log, 100)
+  tablet = new LeasedTablet(configuredDriver(), new LeaseFile(folder), async () => here, log, 100)
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
@@ -29,7 +37,6 @@ const request: TakeRequest = {
   returnTo: 'REPLICA',
   mysqldRan: true,
   serverUuid: null,
-  machineId: 'machine',
   captured: null,
 }
 
@@ -125,6 +132,52 @@ test('a step that hangs is left behind: what it holds is released and the tablet
   )
   expect(await outcome).toMatchObject({ type: 'StorageUnavailable', message: expect.stringContaining('does not stop') })
   expect(events).toEqual(['released', 'returned'])
+})
+
+describe('a lease that came with a copy of the data', () => {
+  const another = '2598cfea-e878-11f1-8709-02fc00000002'
+  test.each([
+    ['of another machine', { machine: { id: 'b'.repeat(32), host: 'db3' } }, 'it was taken on another machine, db2'],
+    ['of another tablet', { tablet: parseAlias('zone1-102') }, 'it is of zone1-0000000101'],
+    [
+      'of another server',
+      { serverUuid: another },
+      `it was taken for the server ${home.serverUuid}, and the data are of ${another}`,
+    ],
+  ])('%s is acted by by nobody, not even the run that knows its token', async (_what, elsewhere, why) => {
+    const { token } = await tablet.take({ ...request, serverUuid: home.serverUuid ?? null })
+    const claim = { runId: request.runId, token }
+    const before = await tablet.lease()
+    here = { ...home, ...elsewhere }
+    expect(await tablet.held()).toEqual({ lease: before, foreign: why })
+    const acted: string[] = []
+    const foreign = expect.objectContaining({ type: 'FenceBroken', message: expect.stringContaining(why) })
+    await expect(tablet.step(claim, 'copyFiles', '1', never, async () => acted.push('step'))).rejects.toEqual(foreign)
+    await expect(tablet.release(claim)).rejects.toEqual(foreign)
+    const returning = tablet.returning(
+      () => true,
+      never,
+      async () => acted.push('return'),
+    )
+    // The run waits for the machine that has it, or for a person.
+    await expect(returning).rejects.toMatchObject({ type: 'FenceBroken', retryable: true })
+    await expect(tablet.take({ ...request, runId: 'run-2' })).rejects.toMatchObject({
+      type: 'TabletBusy',
+      message: expect.stringContaining(why),
+      hint: expect.stringContaining('agent return'),
+    })
+    expect(acted).toEqual([])
+    expect(await tablet.lease()).toEqual(before)
+    here = home
+    await tablet.release(claim)
+    expect(await tablet.lease()).toBeUndefined()
+  })
+
+  test("is the tablet's own while nobody can tell which server it is", async () => {
+    await tablet.take({ ...request, serverUuid: home.serverUuid ?? null })
+    here = { ...home, serverUuid: undefined }
+    expect(await tablet.held()).toMatchObject({ foreign: undefined })
+  })
 })
 
 test('a release by whoever holds the lease no longer changes nothing', async () => {

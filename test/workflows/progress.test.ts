@@ -41,7 +41,7 @@ beforeAll(async () => {
   temporal = await startTemporal({ directory: join(directory, 'temporal') })
   process.env['TEMPORAL_ADDRESS'] = temporal.address
   const config = await loadConfiguration({ path: await writeConfig(directory, join(directory, 'storage')) })
-  link = await linkToTemporal(stopping.signal, log)
+  link = await linkToTemporal({ encryptionKeyFiles: [] }, stopping.signal, log)
   const ready = Promise.withResolvers<void>()
   control = runControl({ config, signal: stopping.signal, log, onReady: ready.resolve })
   await Promise.race([ready.promise, control])
@@ -85,7 +85,7 @@ async function startPlayedAgent(signalAfter: readonly number[] | undefined) {
     rejoin: async () => ({ type: 'REPLICA', lagSeconds: 0, caughtUp: true }),
     releaseTablet: async () => undefined,
     checkBackup: async () => ({ objects: 9 }),
-    publishBackup: async () => undefined,
+    publishBackup: async () => ({ errant: null }),
   }
   const worker = await Worker.create({
     connection: link.connection,
@@ -131,7 +131,7 @@ async function signalsOf(run: RunHandle<BackupResult>): Promise<number> {
 
 describe('a copy that takes its time', () => {
   test('is told in the current details of its run, by few signals, until its step ends', async () => {
-    await using agent = await startPlayedAgent([100, 200, 400])
+    await using agent = await startPlayedAgent([100, 1_600, 3_100])
     const run = await startBackup()
     const details = await eventually(
       () => detailsOf(run),

@@ -3,7 +3,9 @@ import { fileURLToPath } from 'node:url'
 import { bundleWorkflowCode, Worker } from '@temporalio/worker'
 import pino from 'pino'
 import { beforeAll, expect, test } from 'vitest'
+import { VERSION } from '../../model/version.ts'
 import { installRuntime } from '../../workers/telemetry.ts'
+import { WORKFLOW_INTERCEPTORS } from '../../workers/workflow-code.ts'
 
 const histories = new URL('../histories/', import.meta.url)
 const names = (await readdir(histories)).filter((name) => name.endsWith('.json'))
@@ -12,13 +14,14 @@ let code: string
 beforeAll(async () => {
   installRuntime(pino({ level: 'silent' }))
   const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url))
-  code = (
-    await bundleWorkflowCode({ workflowsPath, logger: { ...console, log() {}, trace() {}, debug() {}, info() {} } })
-  ).code
+  const logger = { ...console, log() {}, trace() {}, debug() {}, info() {} }
+  code = (await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [...WORKFLOW_INTERCEPTORS], logger }))
+    .code
 })
 
-test('histories of every way through every workflow are recorded', () => {
-  const kinds = new Set(names.map((name) => name.replace(/^[\d.]+-/, '').replace('.json', '')))
+test('histories of every way through every workflow are recorded, by this version too', () => {
+  const own = names.filter((name) => name.startsWith(`${VERSION}-`))
+  const kinds = new Set(own.map((name) => name.slice(VERSION.length + 1).replace('.json', '')))
   expect([...kinds].sort()).toEqual([
     'backup',
     'backup-cancelled-at-stop',

@@ -9,7 +9,7 @@ import { Tabletkeeper } from '../../client/tabletkeeper.ts'
 import { formatManifest } from '../../model/manifest.ts'
 import { CONTROL_QUEUE } from '../../model/runs.ts'
 import { startTemporal, type TemporalServer } from '../../sandbox/temporal-server.ts'
-import { FileStore } from '../../storage/file.ts'
+import { FileStore } from '../../storage/file/file.ts'
 import type { Listing } from '../../storage/object-store.ts'
 import { linkToTemporal, type TemporalLink } from '../../workers/temporal.ts'
 import { workflowCode } from '../../workers/workflow-code.ts'
@@ -47,7 +47,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tabletkeeper-test-'))
   temporal = await startTemporal({ directory })
   process.env['TEMPORAL_ADDRESS'] = temporal.address
-  link = await linkToTemporal(new AbortController().signal, log)
+  link = await linkToTemporal({ encryptionKeyFiles: [] }, new AbortController().signal, log)
   keeper = await Tabletkeeper.connect()
 })
 
@@ -63,10 +63,11 @@ async function startControlOn(store: FileStore) {
   const files = [await sampleFile(await temporaryDirectory(), 'Data', 'a/b.MYD', Buffer.alloc(100_000, 'row '))]
   const { files: copied } = await copyRecord(files, { store })
   await store.put(`${DIRECTORY}MANIFEST`, Buffer.from(formatManifest(manifestFor(copied, 'tabletkeeper'))))
+  const code = workflowCode(link.isEncrypted)
   const worker = await Worker.create({
-    connection: link.connection,
+    ...link.workerOptions(code.interceptors),
     taskQueue: CONTROL_QUEUE,
-    ...workflowCode,
+    ...code.source,
     activities: { ...verifyActivities(store, config, { log }) },
     maxHeartbeatThrottleInterval: '1s',
   })

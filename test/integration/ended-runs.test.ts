@@ -1,0 +1,140 @@
+import { fileURLToPath } from 'node:url'
+import { NativeConnection, Worker } from '@temporalio/worker'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { CONTROL_QUEUE } from '../../model/runs.ts'
+import type { Milliseconds } from '../../model/units.ts'
+import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import { LeaseFile } from '../../tablets/lease-file.ts'
+import { eventually, expectInService, expectNothingPublished } from './assertions.ts'
+import { type Gate, gateAt, withFaults } from './faults.ts'
+import { awaitReturned, leaseOf, startBackup } from './held-tablet.ts'
+import { type Running, startWorld, type World } from './world.ts'
+
+let world: World
+let control: Running
+let replicas: readonly SampleTablet[]
+const agents: Running[] = []
+const gates: Gate[] = []
+
+beforeAll(async () => {
+  world = await startWorld({ replicas: 2 })
+  control = await world.startControl()
+  replicas = world.shard.replicas
+})
+afterEach(async () => {
+  for (const gate of gates.splice(0)) gate.open()
+  await Promise.all(agents.splice(0).map((one) => one.stop()))
+})
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+})
+
+/** A backup of each tablet, whose mysqld is stopped; nobody goes on with it before the test ends. */
+async function heldRuns(tablets: readonly SampleTablet[], deadManTimeout?: Milliseconds) {
+  const config = world.config()
+  const agent = { ...config.agent, ...(deadManTimeout === undefined ? {} : { deadManTimeout }) }
+  return await Promise.all(
+    tablets.map(async (tablet) => {
+      const gate = gateAt('stopMysqld', 'after')
+      gates.push(gate)
+      agents.push(
+        await world.startAgent(tablet.alias, { config: { ...config, agent }, interceptors: withFaults(gate.fault) }),
+      )
+      const run = await startBackup(world, tablet.alias)
+      await gate.reached
+      expect(await tablet.pid()).toBeUndefined()
+      return { tablet, run, gate }
+    }),
+  )
+}
+
+async function expectBackWithin(milliseconds: number, tablets: readonly SampleTablet[]): Promise<void> {
+  const since = Date.now()
+  for (const tablet of tablets) await awaitReturned(tablet)
+  expect(Date.now() - since).toBeLessThan(milliseconds)
+  for (const tablet of tablets) await expectInService(world, tablet)
+  await expectNothingPublished(world)
+}
+
+describe('a run that ends without a word', () => {
+  test('because it was deleted', async () => {
+    const [held] = await heldRuns(replicas.slice(0, 1))
+    if (held === undefined) throw new Error('nothing is held')
+    const { workflowId, runId } = held.run
+    await world.client.workflowService.deleteWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId, runId },
+    })
+    await expectBackWithin(20_000, [held.tablet])
+  })
+
+  test('because everything in the namespace was terminated at once', async () => {
+    const held = await heldRuns(replicas)
+    const jobId = crypto.randomUUID()
+    await eventually(
+      async () => (await world.keeper.runs()).length,
+      (open) => open === held.length,
+    )
+    await world.client.workflowService.startBatchOperation({
+      namespace: 'default',
+      visibilityQuery: "ExecutionStatus = 'Running'",
+      jobId,
+      reason: 'tried by a test',
+      terminationOperation: { identity: 'a test' },
+    })
+    for (const { run } of held) {
+      await eventually(
+        () => run.status(),
+        ({ state }) => state === 'terminated',
+      )
+    }
+    await expectBackWithin(20_000, replicas)
+  })
+})
+
+describe("the dead man's timeout", () => {
+  test('returns the tablet of a run whose workflow task fails for ever', async () => {
+    const [held] = await heldRuns(replicas.slice(0, 1), 25_000 as Milliseconds)
+    if (held === undefined) throw new Error('nothing is held')
+    await control.stop()
+    held.gate.open()
+    await using _wrong = await startControlWithoutBackup()
+    const handle = world.client.workflow.getHandle(held.run.workflowId, held.run.runId)
+    await eventually(
+      async () => (await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0,
+      (attempt) => attempt >= 2,
+    )
+    expect(await leaseOf(held.tablet)).toMatchObject({ runId: held.run.runId, state: 'held' })
+    await expectBackWithin(40_000, [held.tablet])
+    expect((await held.run.status()).state).toBe('running')
+  }, 120_000)
+
+  test('passes also where the clock was set back since', async () => {
+    control = await world.startControl()
+    const [held] = await heldRuns(replicas.slice(1), 3_000 as Milliseconds)
+    if (held === undefined) throw new Error('nothing is held')
+    const lease = await leaseOf(held.tablet)
+    if (lease === undefined) throw new Error('it has no lease')
+    const file = new LeaseFile(`${held.tablet.datadir}/.tabletkeeper`)
+    await file.replace({ ...lease, touched: new Date(Date.now() + 365 * 24 * 3_600_000).toISOString() })
+    await expectBackWithin(20_000, [held.tablet])
+  })
+})
+
+/** What a rollout of the wrong build does. */
+async function startControlWithoutBackup(): Promise<AsyncDisposable> {
+  const connection = await NativeConnection.connect({ address: world.temporal.address })
+  const worker = await Worker.create({
+    connection,
+    taskQueue: CONTROL_QUEUE,
+    workflowsPath: fileURLToPath(new URL('./no-backup-workflow.ts', import.meta.url)),
+  })
+  const running = worker.run()
+  return {
+    [Symbol.asyncDispose]: async () => {
+      worker.shutdown()
+      await running
+      await connection.close()
+    },
+  }
+}
