@@ -4,8 +4,8 @@ const common = z.object({
   root: z.string(),
   ledger: z.string(),
   concurrency: z.int(),
-  /** Milliseconds after its beginning. */
-  cancelAfter: z.number().optional(),
+  /** When its ledger has so many lines. */
+  cancelAfter: z.int().optional(),
 })
 
 /** What `copy-process.ts` is told. */

@@ -18,7 +18,7 @@ export function workerThreads(): number {
 
 /** Whether no worker thread is left. One that has ended is listed until the kernel has taken it away, a moment later. */
 export function areWorkersGone(): boolean {
-  const end = performance.now() + 1_000
+  const end = performance.now() + 10_000
   while (workerThreads() > 0) {
     if (performance.now() > end) return false
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)

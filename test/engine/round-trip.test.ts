@@ -96,8 +96,8 @@ test.each([false, true])(
     expect(await digestsOf(staging)).toEqual(await digestsOf(source))
     for (const { name } of files) {
       const { blocks } = await stat(join(staging, name))
-      // An island of data is in a frame, which is written whole.
-      expect(blocks * 512).toBeLessThanOrEqual(name === 'a/hole' ? 3 * FRAME_SIZE : 0)
+      // An island of data is in a frame, which is written whole; the file system may need some blocks to know where they are.
+      expect(blocks * 512).toBeLessThanOrEqual(name === 'a/hole' ? 3 * FRAME_SIZE + 65_536 : 0)
     }
   },
 )

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { GtidSet } from '../../model/gtid-set.ts'
 import type { Milliseconds } from '../../model/units.ts'
 import type { MysqlConnection } from '../../mysql/admin/admin.ts'
@@ -104,6 +104,7 @@ describe('replication', () => {
   it('catches up under a write load, after having been stopped, and says what is missing meanwhile', async () => {
     await stopReplication(replica, { signal })
     const load = await sample.shard.writeLoad()
+    onTestFinished(() => load.stop().then(() => {}))
     const before = await readExecuted(replica)
     await expect.poll(async () => (await readExecuted(primary)).subtract(before).count() > 50n).toBe(true)
     await startReplication(replica, { signal })
@@ -113,7 +114,6 @@ describe('replication', () => {
     expect({ caughtUp, missing: missing.at(-1) }).toEqual({ caughtUp: true, missing: 0n })
     expect(lagSeconds).toBeLessThan(2)
     expect((await readExecuted(replica)).contains(goal)).toBe(true)
-    await load.stop()
   })
 
   it('is not caught up while a table is locked, and says how far behind it is at least', async () => {

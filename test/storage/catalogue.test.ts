@@ -168,7 +168,7 @@ describe('a MANIFEST that cannot be read', () => {
     })
     await removeBackup(store, SHARD, BROKEN)
     expect((await listBackups(store, SHARD)).entries).toMatchObject([{ name: OLD }])
-  }, 30_000)
+  })
 
   test('by the disk for a moment is not corrupt', async () => {
     await expect(readBackup(await shardWith([OLD, BROKEN], lost, 1), SHARD, 'latest')).rejects.toBe(lost)
@@ -176,7 +176,7 @@ describe('a MANIFEST that cannot be read', () => {
       { state: 'complete' },
       { name: BROKEN, state: 'complete' },
     ])
-  }, 30_000)
+  })
 
   test('since it is archived is shown as corrupt beside others, and can be removed; no restore passes it over', async () => {
     const store = await shardWith([OLD, BROKEN, NEW], archived)
