@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { TabletkeeperError } from '../model/errors.ts'
 import { runCommand } from './command.ts'
 import { findDebianMirror } from './debian-mirror.ts'
+import { tryToDownload } from './download.ts'
 
 /**
  * Unpacks Debian sid's `packages` and everything that they depend on into `root`, without touching the system: apt gets
@@ -33,12 +34,17 @@ export async function unpackFromSid(packages: readonly string[], root: string, s
     'Debug::NoLocking': '1',
     'Acquire::Languages': 'none',
     'Acquire::Retries': '3',
+    // Else an index that could not be fetched is a warning, and what it lists is not found.
+    'APT::Update::Error-Mode': 'any',
     'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
   }
   const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
   try {
-    await runCommand('apt-get', ['update', '-qq', ...options])
-    await runCommand('apt-get', ['install', '-y', '-qq', '--download-only', ...options, ...packages])
+    // Both: a mirror that has moved on since the update no longer has what was to be installed.
+    await tryToDownload(`installing ${packages.join(', ')}`, async () => {
+      await runCommand('apt-get', ['update', '-qq', ...options])
+      await runCommand('apt-get', ['install', '-y', '-qq', '--download-only', ...options, ...packages])
+    })
     for (const archive of await readdir(archives)) {
       if (archive.endsWith('.deb') && !skip.test(archive))
         await runCommand('dpkg', ['-x', join(archives, archive), root])

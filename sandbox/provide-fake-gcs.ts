@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
 import { cached } from './cache.ts'
 import { findProgram, runCommand } from './command.ts'
+import { runGo } from './go-build.ts'
 
 /** A stand-in for Google Cloud Storage. */
 const MODULE = 'github.com/fsouza/fake-gcs-server'
@@ -41,7 +42,7 @@ async function announceAndBuild(directory: string): Promise<void> {
   await mkdir(bin)
   try {
     const source = `${MODULE}@${VERSION}`
-    await runCommand('env', [`GOBIN=${bin}`, 'nice', '-n', '15', 'go', 'install', '-ldflags=-s -w', source])
+    await runGo(['install', '-ldflags=-s -w', source], { bin })
     await assertRuns(join(bin, 'fake-gcs-server'))
   } catch (error) {
     if (!isError(error)) throw error

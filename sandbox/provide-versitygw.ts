@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
 import { cached } from './cache.ts'
 import { findProgram, runCommand } from './command.ts'
+import { runGo } from './go-build.ts'
 
 /** A gateway that serves Amazon S3's protocol over a directory. */
 const MODULE = 'github.com/versity/versitygw'
@@ -35,7 +36,7 @@ async function announceAndBuild(directory: string): Promise<void> {
   await mkdir(bin)
   try {
     const source = `${MODULE}/cmd/versitygw@${VERSION}`
-    await runCommand('env', [`GOBIN=${bin}`, 'nice', '-n', '15', 'go', 'install', '-ldflags=-s -w', source])
+    await runGo(['install', '-ldflags=-s -w', source], { bin })
     await runCommand(join(bin, 'versitygw'), ['--version'])
   } catch (error) {
     if (!isError(error)) throw error

