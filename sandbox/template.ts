@@ -13,15 +13,19 @@ import { tabletFiles, writeTabletFiles } from './tablet-files.ts'
 
 /**
  * Fills `datadir` with an initialised, cleanly stopped server that never wrote a transaction, and has no server UUID
- * yet. It knows two accounts, `root` and `tabletkeeper`, both for the operating-system user that runs this. Made once
- * for each version of MySQL.
+ * yet. It knows two accounts, `root` and `tabletkeeper`, both for the operating-system user that runs this.
  */
 export async function copyTemplate(mysql: ProvidedMysql, datadir: string): Promise<void> {
-  const statements = accounts(userInfo().username)
-  const recipe = createHash('sha256').update(JSON.stringify(statements)).digest('hex').slice(0, 8)
-  const template = await cached(`data-${mysql.version}-${recipe}`, (draft) => makeTemplate(mysql, draft, statements))
+  const template = await provideTemplate(mysql)
   await mkdir(datadir, { recursive: true, mode: 0o750 })
   await cp(join(template, 'data'), datadir, { recursive: true, mode: constants.COPYFILE_FICLONE })
+}
+
+/** The directory of what `copyTemplate` copies: made once for each version of MySQL, by starting a server, which takes its time. */
+export async function provideTemplate(mysql: ProvidedMysql): Promise<string> {
+  const statements = accounts(userInfo().username)
+  const recipe = createHash('sha256').update(JSON.stringify(statements)).digest('hex').slice(0, 8)
+  return await cached(`data-${mysql.version}-${recipe}`, (draft) => makeTemplate(mysql, draft, statements))
 }
 
 function accounts(operatingSystemUser: string): string[] {

@@ -1,7 +1,9 @@
 import { provideMysql } from '../sandbox/provide-mysql.ts'
 import { provideTemporal, provideTestServer } from '../sandbox/provide-temporal.ts'
+import { provideTemplate } from '../sandbox/template.ts'
 
-/** Once before all tests: whatever has to be installed is installed here, so that no test's deadline pays for it. */
+/** Once before all tests: whatever has to be installed or made once is so here, so that no test's deadline pays for it. */
 export async function setup(): Promise<void> {
-  await Promise.all([provideMysql(), provideTemporal(), provideTestServer()])
+  const [mysql] = await Promise.all([provideMysql(), provideTemporal(), provideTestServer()])
+  await provideTemplate(mysql)
 }

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { cached } from '../../sandbox/cache.ts'
 import { provideMysql } from '../../sandbox/provide-mysql.ts'
@@ -84,18 +87,41 @@ describe('programs are looked for before they are installed', () => {
     await expect(provideTemporal()).rejects.toMatchObject({ type: 'InvalidConfig' })
   })
 
-  it('makes a cached directory whole or not at all, also when two make it at once', async () => {
+  it('makes a cached directory whole or not at all, and once when two want it at once', async () => {
+    let builds = 0
     const build = async (draft: string) => {
+      builds += 1
       await writeFile(join(draft, 'first'), 'one')
       await writeFile(join(draft, 'second'), 'two')
     }
     const [one, other] = await Promise.all([cached('thing', build), cached('thing', build)])
     expect(one).toBe(other)
+    expect(builds).toBe(1)
     expect(await readdir(one)).toEqual(['first', 'second'])
     expect(await readFile(join(one, 'second'), 'utf8')).toBe('two')
 
     const failing = cached('other', () => Promise.reject(new Error('no space')))
     await expect(failing).rejects.toThrow('no space')
+    expect(await readdir(join(directory, 'cache', 'tabletkeeper'))).toEqual(['thing'])
+  })
+
+  it('makes what a killed process has begun to make, without waiting, and leaves nothing of it', async () => {
+    const cache = pathToFileURL(join(import.meta.dirname, '../../sandbox/cache.ts')).href
+    const program = `
+      import { cached } from '${cache}'
+      await cached('thing', async (draft) => { console.log(draft); await new Promise((end) => setTimeout(end, 600_000)) })`
+    const builder = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [printed] = await once(builder.stdout, 'data')
+    expect(await readdir(join(directory, 'cache', 'tabletkeeper'))).toContain(basename(String(printed).trim()))
+    let isKilled = false
+    const making = cached('thing', async (draft) => {
+      expect(isKilled).toBe(true)
+      await writeFile(join(draft, 'second'), 'two')
+    })
+    isKilled = builder.kill('SIGKILL')
+    expect(await readdir(await making)).toEqual(['second'])
     expect(await readdir(join(directory, 'cache', 'tabletkeeper'))).toEqual(['thing'])
   })
 })
