@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { tryToDownload } from '../sandbox/download.ts'
 import { openStore } from '../storage/kinds.ts'
 import { nameAt, SHARD, storeBackup } from '../test/storage/sample-backup.ts'
 
@@ -24,7 +25,9 @@ const directory = await mkdtemp(join(tmpdir(), 'a package '))
 try {
   const tarball = await pack()
   run(directory, 'npm', 'init', '--yes')
-  run(directory, 'npm', 'install', '--no-audit', '--no-fund', '--loglevel=error', tarball)
+  await tryToDownload('npm install', () =>
+    run(directory, 'npm', 'install', '--no-audit', '--no-fund', '--loglevel=error', tarball),
+  )
   await assertRuns()
   await assertTypes()
   await assertOwnStorage()

@@ -5,7 +5,7 @@
 //   node scripts/with-toolchain.mjs scripts/demo.ts --once      node scripts/with-toolchain.mjs --run biome check .
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -21,25 +21,63 @@ const isInstalled = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === l
 // `npm ci` removes what is there first: a second one at the same time would take the packages from under the first one's script.
 const installing = join(root, '.installing')
 const takeTurn = () => {
-  for (;;) {
-    try {
-      writeFileSync(installing, String(process.pid), { flag: 'wx' })
-      return
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error
+  // Linked when it is written: it is never there without its pid.
+  const own = `${installing}-${process.pid}`
+  writeFileSync(own, String(process.pid))
+  try {
+    while (!linked(own)) {
+      if (isEnded(holder())) rmSync(installing, { force: true })
+      else sleep(200)
     }
-    if (isEnded(Number(existsSync(installing) && readFileSync(installing, 'utf8')))) rmSync(installing, { force: true })
-    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  } finally {
+    rmSync(own, { force: true })
+  }
+}
+const linked = (own) => {
+  try {
+    linkSync(own, installing)
+    return true
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error
+    return false
+  }
+}
+/** The pid of the one who installs; undefined when it has ended just now. */
+const holder = () => {
+  try {
+    return Number(readFileSync(installing, 'utf8'))
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+    return undefined
   }
 }
 const isEnded = (pid) => {
+  if (pid === undefined) return false
+  // Left empty by an earlier version of this script, killed as it began.
+  if (!(pid > 0)) return true
   try {
-    // Nobody has written a pid yet: the one who holds it is about to.
-    if (pid > 0) process.kill(pid, 0)
+    process.kill(pid, 0)
     return false
   } catch (error) {
     return error.code === 'ESRCH'
   }
+}
+const sleep = (milliseconds) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+
+/** Up to three times: a registry that does not answer once is no reason to fail. */
+const install = () => {
+  for (const pause of [5_000, 20_000, undefined]) {
+    const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    if (status === 0) return true
+    // Not there, or ended by a signal, as Ctrl-C does.
+    if (pause === undefined || error !== undefined || status === null) return false
+    process.stderr.write(`npm ci failed, and is tried again in ${pause / 1000} s\n`)
+    sleep(pause)
+  }
+  return false
 }
 
 if (!isInstalled()) {
@@ -47,14 +85,11 @@ if (!isInstalled()) {
   try {
     if (!isInstalled()) {
       process.stderr.write('installing packages (once) …\n')
-      const install = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-        cwd: root,
-        stdio: ['ignore', 'ignore', 'inherit'],
-      })
-      if (install.status !== 0) {
+      if (install()) writeFileSync(stamp, lock)
+      else {
         process.stderr.write('npm ci failed: see above. Nothing else was changed.\n')
         process.exitCode = 1
-      } else writeFileSync(stamp, lock)
+      }
     }
   } finally {
     rmSync(installing, { force: true })
