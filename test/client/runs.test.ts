@@ -147,6 +147,7 @@ describe('a run whose tablet has no agent', () => {
 describe('a restore to a time that hosts would read differently', () => {
   it('is not started', async () => {
     const tablet = { shard: SHARD, tablet: TABLET }
+    await waitUntil('the list knows that all others have ended', async () => (await keeper.runs()).length === 0)
     await expect(keeper.restore({ ...tablet, before: '2026-11-24T02:00:00' })).rejects.toMatchObject({
       type: 'InvalidInput',
       message: expect.stringContaining('is not a time with its zone'),
