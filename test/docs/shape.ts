@@ -29,8 +29,20 @@ export function shapeOf(line: string, hostname: string): string {
 
 /** A line that only a person at a terminal gets, or only at some moments: the titles of a table, the step under way, its counters. */
 function isPassing(line: string): boolean {
-  if (/^ {2}\S+ [KMGT]?i?B {2}\d+\/\d+ files/.test(line)) return true
+  if (/^ {2}\S+ [KMGT]?i?B {2}\d+\/\d+ files/.test(line) || isNews(line)) return true
   return /^[A-Z]+(\s+[A-Z]+)+$/.test(line) || /^ [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/.test(line)
+}
+
+/** In a pipe: the step under way, when it takes long, or what it waits for. */
+function isNews(line: string | undefined): boolean {
+  return line !== undefined && /^ … \S/.test(line)
+}
+
+/** What is said in any case: not what passes, nor the line below a wait that tells what to do about it. */
+function lasting(lines: readonly string[]): string[] {
+  return lines.filter(
+    (line, at) => line.trim() !== '' && !isPassing(line) && !(/^ {3}\S/.test(line) && isNews(lines[at - 1])),
+  )
 }
 
 /** Stands alone for lines that a page leaves out. */
@@ -42,8 +54,8 @@ export function align(
   printed: readonly string[],
   hostname: string,
 ): readonly (readonly [shown: string, printed: string])[] | undefined {
-  const [line, ...others] = shown.filter((one) => one.trim() !== '' && !isPassing(one))
-  const [real, ...rest] = printed.filter((one) => one.trim() !== '' && !isPassing(one))
+  const [line, ...others] = lasting(shown)
+  const [real, ...rest] = lasting(printed)
   if (line === undefined) return real === undefined ? [] : undefined
   if (line.trim() === LEFT_OUT) {
     return align(others, printed, hostname) ?? (real === undefined ? undefined : align(shown, rest, hostname))

@@ -39,10 +39,10 @@ export class Typist {
   }
 
   /**
-   * Types a command and compares what it prints with what the page shows, if it shows anything.
+   * Types a command and compares what it prints with what the page shows, if it shows anything. Returns what it printed.
    * @throws Error when they differ in shape, or when it fails and the page does not ask `echo $?` next
    */
-  async type({ where, command, printed }: Exchange, next: Exchange | undefined): Promise<void> {
+  async type({ where, command, printed }: Exchange, next: Exchange | undefined): Promise<string> {
     const typed = this.#today(command)
     const output = await this.run(`(exit ${this.#status}); ${typed}`)
     const lines = output.trimEnd().split('\n')
@@ -55,6 +55,7 @@ export class Typist {
       )
     }
     for (const [shown, real] of pairs) this.#learn(shown, real)
+    return output
   }
 
   /** Runs a script as it is and returns everything that it prints. */
