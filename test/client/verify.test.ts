@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client, Connection } from '@temporalio/client'
+import { pathToFileURL } from 'node:url'
+import { Client, Connection, isGrpcServiceError } from '@temporalio/client'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfiguration } from '../../client/configuration.ts'
@@ -13,10 +13,13 @@ import { waitUntil } from '../../sandbox/wait-until.ts'
 import { FileStore } from '../../storage/file/file.ts'
 import { runControl } from '../../workers/control.ts'
 import { copyRecord, DIRECTORY, manifestFor, NAME } from '../engine/sample-backup.ts'
-import { sampleFile, sampleFiles } from '../engine/sample-files.ts'
+import { sampleFiles } from '../engine/sample-files.ts'
 import { nameAt, SHARD, storeBackup, storeUnfinished } from '../storage/sample-backup.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { runCli, startCli, writeConfig } from './command-line.ts'
+
+/** gRPC's. */
+const NOT_FOUND = 5
 
 interface Storage {
   readonly root: string
@@ -30,17 +33,36 @@ async function aStorage(directory: string): Promise<Storage> {
   return { root, store: new FileStore(root), env: { TABLETKEEPER_CONFIG: await writeConfig(directory, root) } }
 }
 
-/** Stores a backup of some files as the agent makes it, none of them a tablespace; one of `noise` random bytes as well. */
-async function storeSample(store: FileStore, pages?: TabletkeeperSection['PageCheck'], noise = 0): Promise<void> {
+/** Stores a backup of some files as the agent makes it, none of them a tablespace. */
+async function storeSample(store: FileStore, pages?: TabletkeeperSection['PageCheck']): Promise<void> {
   const source = await temporaryDirectory()
   const files = (await sampleFiles(source)).filter(({ name }) => !/\.ibd$|^ibdata/.test(name))
-  if (noise > 0) files.push(await sampleFile(source, 'Data', 'noise', randomBytes(noise)))
   const { files: copied } = await copyRecord(files, { store })
   const manifest = manifestFor(copied, 'tabletkeeper')
   const section = manifest.Tabletkeeper
   if (section === undefined) throw new Error('it has no section')
   const Tabletkeeper = { ...section, PageCheck: pages ?? { BadPages: 0, Pages: [] } }
   await store.put(`${DIRECTORY}MANIFEST`, Buffer.from(formatManifest({ ...manifest, Tabletkeeper })))
+}
+
+/** A configuration whose storage holds the same, and whose objects never end: a verification of it lasts until it is interrupted. */
+async function writeEndless(directory: string, root: string): Promise<NodeJS.ProcessEnv> {
+  const files = pathToFileURL(join(import.meta.dirname, '../../storage/file/file.ts')).href
+  await writeFile(
+    join(directory, 'endless.mjs'),
+    `import { Readable } from 'node:stream'
+     import { FileStore } from '${files}'
+     class Endless extends FileStore {
+       async get(key, range) {
+         return key.endsWith('MANIFEST') ? await super.get(key, range) : new Readable({ read() {} })
+       }
+     }
+     export default () => new Endless('${root}')`,
+  )
+  const path = await writeConfig(directory, root)
+  const text = await readFile(path, 'utf8')
+  await writeFile(path, text.replace(/^storage: .*$/m, `storage: { kind: module, path: ${directory}/endless.mjs }`))
+  return { TABLETKEEPER_CONFIG: path }
 }
 
 async function flip(path: string): Promise<void> {
@@ -114,8 +136,10 @@ describe('verify --offline', () => {
   })
 
   it('ends with 130 when it is interrupted', async () => {
-    const { store, env } = await aStorage(await temporaryDirectory())
-    await storeSample(store, undefined, 512 * 1024 * 1024)
+    const directory = await temporaryDirectory()
+    const { store, root } = await aStorage(directory)
+    await storeSample(store)
+    const env = await writeEndless(directory, root)
     const verifying = startCli(['verify', 'commerce/0', '--offline', '--concurrency', '1'], env)
     await waitUntil('it has begun', () => verifying.stderr().includes(NAME))
     verifying.child.kill('SIGINT')
@@ -236,11 +260,13 @@ describe('verify', () => {
     await rename(away, storage.root)
     // The next attempt may be half a minute away: it is asked for now.
     const { activity } = await keeper.handle(workflowId).status()
-    await connection.workflowService.resetActivity({
-      namespace: 'default',
-      execution: { workflowId },
-      id: activity?.id ?? '',
-    })
+    if (activity !== undefined) {
+      const which = { namespace: 'default', execution: { workflowId }, id: activity.id }
+      await connection.workflowService.resetActivity(which).catch((error: unknown) => {
+        // It has ended meanwhile.
+        if (!isGrpcServiceError(error) || error.code !== NOT_FOUND) throw error
+      })
+    }
     expect(await keeper.handle<VerifyResult>(workflowId).result()).toMatchObject({ damagedObjects: 0 })
   })
 
