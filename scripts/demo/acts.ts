@@ -62,10 +62,10 @@ export async function failAtStepFour(stage: Stage): Promise<boolean> {
 
 export async function terminateInMidCopy(stage: Stage): Promise<boolean> {
   heading('Terminating a backup in mid-copy, as an impatient operator would')
-  await stage.restartAgent('backup: { drainTimeout: 2s, level: 19, concurrency: 1 }')
+  await stage.restartAgent('backup: { drainTimeout: 2s, snapshot: none, level: 19, concurrency: 1 }')
   say('the agent now compresses as hard as it can, which is slow')
   const run = await stage.keeper.backup({ shard: stage.shard.shard, tablet: stage.replica.alias })
-  await waitUntil('the copy to begin', async () => (await run.progress()).current?.step === 'copyFiles')
+  await waitUntil('the copy to begin', async () => (await run.view()).progress?.current?.step === 'copyFiles')
   await stage.temporalCli('workflow', 'terminate', '--workflow-id', run.workflowId, '--reason', 'impatience')
   const began = Date.now()
   const held = await proveInService(stage)
