@@ -55,8 +55,11 @@ export async function preflightBackup(
   const source = await assertBackupSource(context, state, connection, allowsPrimary(context, input))
   if (source !== undefined) await assertReplicates(context, source, state, connection)
   const found: Warning[] = [...(await assertServer(context, state.server.version, connection, input.force ?? []))]
-  const others = await driver.othersServing()
-  if (source !== undefined) found.push(...assertSpared(context, others, input.force ?? []))
+  const { others, warnings: lacking } =
+    source === undefined
+      ? { others: await driver.othersServing(), warnings: [] }
+      : await assertSpared(context, input.force ?? [], attempt.signal)
+  found.push(...lacking)
   attempt.sign({ waitingFor: 'storage to be written and read' })
   found.push(...(await unlessHung(attempt.signal, store.description, () => judgeStorage(context))))
   await awaitShortTransactions(context, attempt, connection)

@@ -14,7 +14,7 @@ import { settleMysqld } from '../tablets/settle-mysqld.ts'
 import { assertStillSource } from './backup-source.ts'
 import { assertCommitsStillGoOn } from './commits-go-on.ts'
 import type { TabletActivities } from './contract.ts'
-import { assertStillSpared } from './min-serving.ts'
+import { assertSpared } from './min-serving.ts'
 import { assertReplaceable } from './preflight-restore.ts'
 import { primaryAwaited } from './primary-awaited.ts'
 import { assertStillRedundant } from './still-redundant.ts'
@@ -187,7 +187,7 @@ async function assertMayStop(
   force: readonly BackupForce[],
 ): Promise<RunningTablet> {
   // First, since it may take its time.
-  if (lease.kind === 'backup' && lease.returnTo !== 'PRIMARY') await assertStillSpared(context, force, signal)
+  if (lease.kind === 'backup' && lease.returnTo !== 'PRIMARY') await assertSpared(context, force, signal)
   const state = await context.tablet.driver.describe()
   if (state.mysqld !== 'up') throw new TabletkeeperError('MysqldFailed', 'mysqld ended before it was told to stop')
   if (lease.kind === 'backup') {
