@@ -72,10 +72,9 @@ export function explainTemporal(error: unknown, target: TemporalTarget): unknown
       },
     )
   }
-  switch (grpcCodeOf(error)) {
-    case GRPC.unavailable:
-    case GRPC.deadlineExceeded:
-      return new TemporalUnavailable(target, error)
+  const answer = grpcAnswerOf(error)
+  if (answer !== undefined && isOutage(answer)) return new TemporalUnavailable(target, error)
+  switch (answer?.code) {
     case GRPC.permissionDenied:
     case GRPC.unauthenticated:
       return new TabletkeeperError('InvalidConfig', `Temporal at ${target.address} refuses us: ${reasonOf(error)}`, {
@@ -92,15 +91,48 @@ export function explainTemporal(error: unknown, target: TemporalTarget): unknown
 
 /** Whether Temporal may answer if asked again: an outage, not a refusal. */
 export function isTemporalOutage(error: unknown): boolean {
-  const code = grpcCodeOf(error)
-  return error instanceof TemporalUnavailable || code === GRPC.unavailable || code === GRPC.deadlineExceeded
+  const answer = grpcAnswerOf(error)
+  return error instanceof TemporalUnavailable || (answer !== undefined && isOutage(answer))
 }
 
-const GRPC = { deadlineExceeded: 4, permissionDenied: 7, unavailable: 14, unauthenticated: 16 } as const
+const GRPC = {
+  cancelled: 1,
+  deadlineExceeded: 4,
+  permissionDenied: 7,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+} as const
 
-function grpcCodeOf(error: unknown): number | undefined {
+/** How a call ended that did not succeed. */
+interface GrpcAnswer {
+  readonly code: number
+  readonly details: string
+}
+
+/** A server that dies in the midst of a call may leave it cancelled, by nobody here, or without an end. */
+function isOutage({ code, details }: GrpcAnswer): boolean {
+  switch (code) {
+    case GRPC.unavailable:
+    case GRPC.deadlineExceeded:
+      return true
+    case GRPC.cancelled:
+      return details !== CANCELLED_HERE
+    case GRPC.internal:
+      return /RST_STREAM with code [02]\b/.test(details) && !/SSL alert/i.test(details)
+    default:
+      return false
+  }
+}
+
+/** What grpc-js says of a call that this process gave up. */
+const CANCELLED_HERE = 'Cancelled on client'
+
+function grpcAnswerOf(error: unknown): GrpcAnswer | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
-    if ('code' in at && typeof at.code === 'number') return at.code
+    if ('code' in at && typeof at.code === 'number') {
+      return { code: at.code, details: 'details' in at ? String(at.details) : '' }
+    }
   }
   return undefined
 }

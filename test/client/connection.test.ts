@@ -1,0 +1,40 @@
+import { ServiceError } from '@temporalio/client'
+import { describe, expect, it } from 'vitest'
+import { explainTemporal, isTemporalOutage, TemporalUnavailable } from '../../client/connection.ts'
+
+const target = { address: 'localhost:7233', namespace: 'default', origin: 'TEMPORAL_ADDRESS' } as const
+
+/** As grpc-js throws it, inside of what Temporal's client makes of it. */
+function failed(code: number, details: string): Error {
+  const cause = Object.assign(new Error(`${code}: ${details}`), { code, details, metadata: {} })
+  return new ServiceError('Failed to describe workflow', { cause })
+}
+
+describe('a call to Temporal that failed', () => {
+  it.each([
+    [14, 'Connection dropped'],
+    [4, 'Deadline exceeded after 3.000s'],
+    [1, 'Call cancelled'],
+    [1, 'context canceled'],
+    [13, 'Received RST_STREAM with code 0 (Call ended without gRPC status)'],
+    [13, 'Received RST_STREAM with code 2 (Internal server error)'],
+    [13, 'Received RST_STREAM with code 2 triggered by internal client error: read EPIPE'],
+  ])('with %i, %s, is an outage', (code, details) => {
+    const error = failed(code, details)
+    expect(isTemporalOutage(error)).toBe(true)
+    expect(explainTemporal(error, target)).toBeInstanceOf(TemporalUnavailable)
+  })
+
+  it.each([
+    [1, 'Cancelled on client'],
+    [13, 'Received RST_STREAM with code 2 triggered by internal client error: SSL alert number 42'],
+    [13, 'Response message parsing error: index out of range'],
+    [3, 'invalid query'],
+    [5, 'workflow not found'],
+    [7, 'Request unauthorized.'],
+  ])('with %i, %s, is none', (code, details) => {
+    const error = failed(code, details)
+    expect(isTemporalOutage(error)).toBe(false)
+    expect(explainTemporal(error, target)).not.toBeInstanceOf(TemporalUnavailable)
+  })
+})
