@@ -1,5 +1,5 @@
 import { Client, Connection, NamespaceNotFoundError } from '@temporalio/client'
-import { messageOf, TabletkeeperError } from '../model/errors.ts'
+import { isError, messageOf, TabletkeeperError } from '../model/errors.ts'
 import { payloadConversion } from '../workers/payload-conversion.ts'
 import { tlsProblem } from '../workers/temporal-handshake.ts'
 import { type TargetOptions, type TemporalTarget, temporalSettings } from '../workers/temporal-target.ts'
@@ -62,6 +62,8 @@ export async function connectTemporal(options: ConnectOptions = {}): Promise<Tem
 
 /** The error to show for one that the Temporal client threw: about the server, its namespace or our credentials. */
 export function explainTemporal(error: unknown, target: TemporalTarget): unknown {
+  // Explained already, though what it comes from is one of Temporal's.
+  if (isError(error)) return error
   if (error instanceof NamespaceNotFoundError) {
     return new TabletkeeperError(
       'InvalidConfig',
@@ -91,7 +93,7 @@ export function explainTemporal(error: unknown, target: TemporalTarget): unknown
 
 /** Whether Temporal may answer if asked again: an outage, not a refusal. */
 export function isTemporalOutage(error: unknown): boolean {
-  const answer = grpcAnswerOf(error)
+  const answer = isError(error) ? undefined : grpcAnswerOf(error)
   return error instanceof TemporalUnavailable || (answer !== undefined && isOutage(answer))
 }
 

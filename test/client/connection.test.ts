@@ -1,6 +1,7 @@
 import { ServiceError } from '@temporalio/client'
 import { describe, expect, it } from 'vitest'
 import { explainTemporal, isTemporalOutage, TemporalUnavailable } from '../../client/connection.ts'
+import { TabletkeeperError } from '../../model/errors.ts'
 
 const target = { address: 'localhost:7233', namespace: 'default', origin: 'TEMPORAL_ADDRESS' } as const
 
@@ -36,5 +37,11 @@ describe('a call to Temporal that failed', () => {
     const error = failed(code, details)
     expect(isTemporalOutage(error)).toBe(false)
     expect(explainTemporal(error, target)).not.toBeInstanceOf(TemporalUnavailable)
+  })
+
+  it('because nobody answers a question is none, as it was explained before', () => {
+    const error = new TabletkeeperError('NoAgent', 'no control answers', { cause: failed(4, 'query timed out') })
+    expect(isTemporalOutage(error)).toBe(false)
+    expect(explainTemporal(error, target)).toBe(error)
   })
 })
