@@ -2,7 +2,7 @@ import type { WorkflowExecutionDescription } from '@temporalio/client'
 import { parseAlias } from '../model/alias.ts'
 import { parseProgress } from '../model/progress-report.ts'
 import { type Progress, type RunSubject, SUBJECT_MEMO } from '../model/runs.ts'
-import { parseShardName } from '../model/shard-name.ts'
+import { parseShardName, type ShardName } from '../model/shard-name.ts'
 import type { PayloadReader } from './payload-reader.ts'
 
 /** Where a run stands, as Temporal itself knows it: no worker needs to answer for this. */
@@ -16,6 +16,8 @@ export interface RunStatus {
   readonly closedAt: Date | undefined
   /** Which tablet it is about; undefined for runs that were started by other means than this client. */
   readonly subject: RunSubject | undefined
+  /** The same of its shard, which a verification has too. */
+  readonly shard: ShardName | undefined
   readonly activity: PendingActivity | undefined
   /** Since when the workflow itself waits for a worker to go on: `tabletkeeper control` is down when this is long ago. */
   readonly controlAwaitedSince: Date | undefined
@@ -63,6 +65,7 @@ export async function readRunStatus(
     startedAt: description.startTime,
     closedAt: description.closeTime,
     subject: readSubject(description.memo?.[SUBJECT_MEMO]),
+    shard: readShard(description.memo?.[SUBJECT_MEMO]),
     activity: latest(await Promise.all(activities)),
     controlAwaitedSince: pendingTask
       ? dateOf(pendingTask.originalScheduledTime ?? pendingTask.scheduledTime)
@@ -72,9 +75,19 @@ export async function readRunStatus(
 
 /** Reads the memo of a run or a schedule; anything else than what this client writes is nothing. */
 export function readSubject(memo: unknown): RunSubject | undefined {
-  if (typeof memo !== 'object' || memo === null || !('shard' in memo) || !('tablet' in memo)) return undefined
+  const shard = readShard(memo)
+  if (shard === undefined || typeof memo !== 'object' || memo === null || !('tablet' in memo)) return undefined
   try {
-    return { shard: parseShardName(String(memo.shard)), tablet: parseAlias(String(memo.tablet)) }
+    return { shard, tablet: parseAlias(String(memo.tablet)) }
+  } catch {
+    return undefined
+  }
+}
+
+function readShard(memo: unknown): ShardName | undefined {
+  if (typeof memo !== 'object' || memo === null || !('shard' in memo)) return undefined
+  try {
+    return parseShardName(String(memo.shard))
   } catch {
     return undefined
   }

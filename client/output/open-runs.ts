@@ -35,6 +35,7 @@ export function statusAsListed({ workflowId, runId, kind, startedAt }: OpenRun):
     startedAt,
     closedAt: undefined,
     subject: undefined,
+    shard: undefined,
     activity: undefined,
     controlAwaitedSince: undefined,
   }
@@ -81,7 +82,7 @@ export function subjectOf({ status, view }: Pick<ShownRun, 'status' | 'view'>): 
 
 /** The run as `--json` shows it. */
 export function runDocument({ status, view, report }: ShownRun) {
-  const { workflowId, runId, kind, state, startedAt, closedAt, subject, activity } = status
+  const { workflowId, runId, kind, state, startedAt, closedAt, subject, shard, activity } = status
   const current = currentStep(view)
   const waiting = waitingOf(view)
   const since = view.progress === undefined ? undefined : outOfServiceSince(view.progress, view.at)
@@ -91,7 +92,7 @@ export function runDocument({ status, view, report }: ShownRun) {
     runId,
     kind,
     state,
-    shard: view.progress?.shard ?? subject?.shard ?? null,
+    shard: view.progress?.shard ?? shard ?? null,
     tablet: view.progress?.tablet ?? subject?.tablet ?? null,
     backup: view.progress?.backup ?? null,
     startedAt,

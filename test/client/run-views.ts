@@ -39,6 +39,7 @@ export function aStatus(changes: Partial<RunStatus> = {}): RunStatus {
     startedAt: STARTED,
     closedAt: undefined,
     subject: { shard: SHARD, tablet: TABLET },
+    shard: SHARD,
     activity: undefined,
     controlAwaitedSince: undefined,
     ...changes,
