@@ -18,6 +18,8 @@ export interface RunView {
 }
 
 const QUERY_TIMEOUT = 3_000
+/** Two clocks measure it. */
+const LENIENCE = 100
 const POLL_INTERVAL = 1_000
 
 /** One run of a workflow: to wait for, to watch, to stop. Made by `Tabletkeeper`. */
@@ -64,10 +66,13 @@ export class RunHandle<Result> {
    */
   async progress(): Promise<RunProgress> {
     return this.#call(async () => {
+      const asked = performance.now()
       try {
         return taken(await this.#soon(() => this.#handle.query<RunProgress>('progress')))
       } catch (error) {
-        if (!isGrpcDeadlineError(error)) throw error
+        // Where the server is the first to give up, the call looks as if somebody had cancelled it.
+        const isLate = performance.now() - asked > QUERY_TIMEOUT - LENIENCE
+        if (!(isGrpcDeadlineError(error) || (isLate && isTemporalOutage(error)))) throw error
         throw new TabletkeeperError('NoAgent', 'no tabletkeeper control answers for this run', {
           cause: error,
           hint: 'Start tabletkeeper control: the run goes on from where it is.',
