@@ -36,35 +36,46 @@ export interface ExpiringCredentials {
   isGood(keys: S3Keys): boolean
 }
 
-/** Until the running test ends. Each of the `users`, whom the store at `upstream` knows, is given once. */
+/** Until the running test ends. `addUser` makes one whom the store at `upstream` knows; each is given once. */
 export async function startExpiringCredentials(
   upstream: string,
-  users: readonly S3Keys[],
+  addUser: () => Promise<S3Keys>,
 ): Promise<ExpiringCredentials> {
   const given: Issued[] = []
   const taken = new Set<string>()
   let asked = 0
   let refused = 0
 
-  const renew = (): Issued => {
+  const renew = async (): Promise<Issued> => {
     const last = given.at(-1)
     if (last !== undefined && last.expiration - Date.now() > LIFETIME / 2) return last
-    const keys = users[given.length]
-    if (keys === undefined) throw new Error('more credentials were asked for than there are users')
-    const issued = { keys, expiration: Date.now() + LIFETIME }
+    const issued = { keys: await addUser(), expiration: Date.now() + LIFETIME }
     given.push(issued)
     return issued
   }
+  let renewed: Promise<Issued> | undefined
+  /** One at a time: who asks while one is made gets the same. */
+  const current = (): Promise<Issued> => {
+    renewed ??= renew().finally(() => {
+      renewed = undefined
+    })
+    return renewed
+  }
+  const answer = async (): Promise<Issued | undefined> => {
+    const last = given.at(-1)
+    if (credentials.state === 'silent') return undefined
+    if (credentials.state === 'stale') return last && { ...last, expiration: Date.now() + LIFETIME }
+    return await current()
+  }
   const source = createServer((_request, response) => {
     asked += 1
-    const last = given.at(-1)
-    if (credentials.state === 'silent' || (credentials.state === 'stale' && last === undefined)) {
-      response.writeHead(500).end()
-      return
-    }
-    const { keys, expiration } =
-      credentials.state === 'stale' && last !== undefined ? { ...last, expiration: Date.now() + LIFETIME } : renew()
-    response.writeHead(200, { 'content-type': 'application/json' }).end(documentOf(keys, expiration))
+    answer().then(
+      (issued) => {
+        if (issued === undefined) response.writeHead(500).end()
+        else response.writeHead(200, { 'content-type': 'application/json' }).end(documentOf(issued))
+      },
+      (error: unknown) => response.writeHead(500).end(String(error)),
+    )
   })
   const isGood = (accessKeyId: string) => {
     const found = given.find(({ keys }) => keys.accessKeyId === accessKeyId)
@@ -101,7 +112,7 @@ export async function startExpiringCredentials(
 }
 
 /** Without a token of a session, which versitygw knows not; an endpoint of containers has to say one. */
-function documentOf({ accessKeyId, secretAccessKey }: S3Keys, expiration: number): string {
+function documentOf({ keys: { accessKeyId, secretAccessKey }, expiration }: Issued): string {
   return JSON.stringify({
     Version: 1,
     AccessKeyId: accessKeyId,

@@ -82,7 +82,7 @@ describe('an upload to Google Cloud Storage', () => {
   })
 
   test('that stalls is tried again', async () => {
-    const { proxy, store } = await storeByProxy('stallTimeout: 1s')
+    const { proxy, store } = await storeByProxy('stallTimeout: 5s')
     proxy.fault = first(1, isChunk, { kind: 'stall' })
     await upload(store, bytes)
     expect(bytes.equals(await contentOf(store, 'k/0/a/0'))).toBe(true)

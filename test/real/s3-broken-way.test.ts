@@ -55,7 +55,7 @@ describe('a read that breaks off', () => {
   })
 
   test('because nothing comes any more goes on too', async () => {
-    const { proxy, store } = await broken('stallTimeout: 1s')
+    const { proxy, store } = await broken('stallTimeout: 5s')
     proxy.faults.push({ way: 'answer', after: 4 * MIB, kind: 'stall' })
     expect(bytes.equals(await buffer(await store.get('a')))).toBe(true)
   })
@@ -87,13 +87,13 @@ describe('a read that breaks off', () => {
   })
 
   test('is not taken for one when its reader is slow', async () => {
-    const { store } = await broken('stallTimeout: 1s')
+    const { store } = await broken('stallTimeout: 5s')
     const body = await store.get('a')
     const read: Buffer[] = []
     for await (const chunk of body) {
       read.push(chunk)
       // Longer than the store may take for it.
-      if (read.length === 2) await new Promise((resolve) => setTimeout(resolve, 2_500))
+      if (read.length === 2) await new Promise((resolve) => setTimeout(resolve, 7_500))
     }
     expect(bytes.equals(Buffer.concat(read))).toBe(true)
   })

@@ -47,23 +47,26 @@ const WAYS: Readonly<Record<string, (source: string) => Promise<void>>> = {
   },
 }
 
-/** Several who may do everything in the bucket. */
-async function addUsers(): Promise<S3Keys[]> {
-  const users: S3Keys[] = []
-  for (let count = 0; count < 20; count++) users.push(await s3().server.addUser())
+/** Of this file. */
+const users: string[] = []
+
+/** One more who may do everything in the bucket. */
+async function addUser(): Promise<S3Keys> {
+  const user = await s3().server.addUser()
+  users.push(user.accessKeyId)
   const statement = {
     Effect: 'Allow',
-    Principal: { AWS: users.map(({ accessKeyId }) => accessKeyId) },
+    Principal: { AWS: users },
     Action: 's3:*',
     Resource: [`arn:aws:s3:::${BUCKET}`, `arn:aws:s3:::${BUCKET}/*`],
   }
   const Policy = JSON.stringify({ Version: '2012-10-17', Statement: [statement] })
   await s3().admin.send(new PutBucketPolicyCommand({ Bucket: BUCKET, Policy }))
-  return users
+  return user
 }
 
 async function storeWith(way: string) {
-  const credentials = await startExpiringCredentials(s3().server.endpoint, await addUsers())
+  const credentials = await startExpiringCredentials(s3().server.endpoint, addUser)
   await WAYS[way]?.(credentials.source)
   const store = newRoot({ ...s3().server, endpoint: credentials.endpoint }).open()
   return { credentials, store }
@@ -163,7 +166,7 @@ describe('credentials that expire', () => {
   })
 
   test('in a profile, which does not say when, are read from its file again once somebody has renewed them', async () => {
-    const credentials = await startExpiringCredentials(s3().server.endpoint, await addUsers())
+    const credentials = await startExpiringCredentials(s3().server.endpoint, addUser)
     const path = join(await temporaryDirectory(), 'credentials')
     vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', path)
     const renew = async () => {

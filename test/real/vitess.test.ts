@@ -143,11 +143,21 @@ describe('stock Vitess 24 and tabletkeeper restore what the other backed up', ()
   }
 
   async function expectServedByVitess(server: Server): Promise<void> {
-    const status = async () =>
-      JSON.parse(await world.vitess.vtctl('GetTablet', parseAlias(server.alias))) as { type: string | number }
-    await eventually(status, ({ type }) => type === 'REPLICA' || type === 2)
-    const [replication] = await server.query<Record<string, string>>('SHOW REPLICA STATUS')
-    expect(replication).toMatchObject({ Replica_IO_Running: 'Yes', Replica_SQL_Running: 'Yes' })
+    const status = async () => {
+      const { type } = JSON.parse(await world.vitess.vtctl('GetTablet', parseAlias(server.alias))) as {
+        type: string | number
+      }
+      // The topology has its type from before, while its mysqld may be down still.
+      const [replication] = await server
+        .query<Readonly<Record<string, string>>>('SHOW REPLICA STATUS')
+        .catch((error: unknown) => [{ Replica_IO_Running: String(error), Replica_SQL_Running: '' }])
+      const { Replica_IO_Running: receives, Replica_SQL_Running: applies } = replication ?? {}
+      return { type, receives, applies }
+    }
+    await eventually(
+      status,
+      ({ type, receives, applies }) => (type === 'REPLICA' || type === 2) && receives === 'Yes' && applies === 'Yes',
+    )
   }
 })
 
