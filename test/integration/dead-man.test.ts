@@ -30,8 +30,10 @@ afterEach(async () => {
   await Promise.all(agents.splice(0).map((one) => one.stop()))
 })
 afterAll(async () => {
-  await world?.[Symbol.asyncDispose]()
+  await control?.stop()
+  // Its database is in the world's directory.
   await temporalAgain?.stop()
+  await world?.[Symbol.asyncDispose]()
 })
 
 /** At the same address, with the database that is in `directory`, or a new one. */
@@ -51,7 +53,8 @@ async function awaitServed(): Promise<void> {
 }
 
 describe("the dead man's timeout returns a tablet on which no step is at work", () => {
-  const DEAD_MAN = 5_000 as Milliseconds
+  /** Longer than Temporal takes from one step to the next, during which no step is at work either. */
+  const DEAD_MAN = 15_000 as Milliseconds
 
   async function startDeadManAgent(backup: Partial<Config['backup']>, ...faults: Fault[]): Promise<void> {
     const config = world.config()
@@ -79,7 +82,7 @@ describe("the dead man's timeout returns a tablet on which no step is at work", 
   })
 
   test('but not while a step is at work for longer than that', async () => {
-    const drainTimeout = (2.5 * DEAD_MAN) as Milliseconds
+    const drainTimeout = (2 * DEAD_MAN) as Milliseconds
     await startDeadManAgent({ drainTimeout })
     const client = await openClient(world, replica)
     const run = await startBackup(world, alias)
@@ -120,16 +123,15 @@ describe("the dead man's timeout returns a tablet on which no step is at work", 
   })
 })
 
-test('a tablet is returned within seconds when the server has lost its database and with it the run', async () => {
+test('a tablet is returned when the server has lost its database and with it the run', async () => {
   const stopped = gateAt('stopMysqld', 'after')
   agents.push(await world.startAgent(alias, { interceptors: withFaults(stopped.fault) }))
   await startBackup(world, alias)
   await stopped.reached
   await (temporalAgain ?? world.temporal).kill()
   await startTemporalAgain('another-database')
-  const knownSince = Date.now()
+  // The dead man's timeout, a quarter of an hour, is longer than this waits.
   await awaitReturned(replica)
-  expect(Date.now() - knownSince).toBeLessThan(30_000)
   stopped.open()
   await awaitServed()
 })
