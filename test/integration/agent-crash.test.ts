@@ -9,6 +9,7 @@ import { expectInService } from './assertions.ts'
 import { type CrashingAgent, SLOW, startCrashingAgent } from './crashing-agent.ts'
 import { awaitReturned, awaitStep, leaseOf, SIX, startBackup, terminate } from './held-tablet.ts'
 import { runKeeper } from './keeper-command.ts'
+import { awaitedHeartbeats } from './run-history.ts'
 import { QUICK, startWorld, type World } from './world.ts'
 
 let world: World
@@ -43,26 +44,23 @@ describe('an agent that is killed', () => {
     const run = await startBackup(world, alias)
     await awaitStep(replica, step)
     await agent.kill()
-    const killedAt = Date.now()
     await startProcess()
     const { backup } = await run.result()
-    // The heartbeat of the killed one would have timed out after a minute.
-    expect(Date.now() - killedAt).toBeLessThan(40_000)
+    expect(await awaitedHeartbeats(world, run)).toEqual([])
     expect(await world.stored()).toContainEqual({ name: backup, complete: true })
     await expectInService(world, replica)
   })
 
-  test('in mid-copy, its run terminated meanwhile: the next one returns the tablet within seconds', async () => {
+  test('in mid-copy, its run terminated meanwhile: the next one returns the tablet', async () => {
     const agent = await startProcess(SLOW)
     const run = await startBackup(world, alias)
     await awaitStep(replica, 'copyFiles')
     await agent.kill()
     await terminate(world, run)
     expect(await leaseOf(replica)).toMatchObject({ runId: run.runId, type: 'BACKUP' })
-    const startedAt = Date.now()
     await startProcess()
+    // The dead man's timeout, a quarter of an hour, is longer than this waits.
     await awaitReturned(replica)
-    expect(Date.now() - startedAt).toBeLessThan(20_000)
     await expectInService(world, replica)
   })
 })

@@ -22,6 +22,7 @@ import { askHealth, watchHealth } from './health.ts'
 import { awaitReturned, leaseOf, startBackup, terminate } from './held-tablet.ts'
 import { runKeeper } from './keeper-command.ts'
 import { expectNothingLeft } from './restored.ts'
+import { awaitedHeartbeats } from './run-history.ts'
 import type { Running } from './world.ts'
 
 /** What a backup from a clone goes through once its tablet is taken. */
@@ -132,9 +133,7 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
       )
       const health = watchHealth(cow.world, cow.alias)
       await terminate(cow.world, run)
-      const terminatedAt = Date.now()
       await awaitNoClone(cow.replica)
-      expect(Date.now() - terminatedAt).toBeLessThan(15_000)
       const answers = await health.stop()
       expect(answers.length).toBeGreaterThan(1)
       expect(answers.filter(({ status }) => status !== 200)).toEqual([])
@@ -229,11 +228,9 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
       )
       await agent.kill()
       expect(await clonesOf(cow.replica)).toHaveLength(2)
-      const killedAt = Date.now()
       await startProcess()
       const result = await run.result()
-      // The heartbeat of the killed one would have timed out after a minute.
-      expect(Date.now() - killedAt).toBeLessThan(40_000)
+      expect(await awaitedHeartbeats(cow.world, run)).toEqual([])
       await expectInService(cow.world, cow.replica)
       await expectNothingLeft(cow.replica)
       await removePublished(result)
@@ -244,10 +241,9 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
       const run = await startBackup(cow.world, cow.alias)
       await awaitUpload(run)
       await agent.kill()
-      const killedAt = Date.now()
       await startProcess()
       const result = await run.result()
-      expect(Date.now() - killedAt).toBeLessThan(40_000)
+      expect(await awaitedHeartbeats(cow.world, run)).toEqual([])
       await expectInService(cow.world, cow.replica)
       await expectNothingLeft(cow.replica)
       await removePublished(result)
