@@ -1,6 +1,8 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { parseManifest } from '../../model/manifest.ts'
 import type { BackupResult } from '../../model/runs.ts'
 import { privateFolder } from '../../mysql/data/private-folder.ts'
 import { mountFull } from '../../sandbox/full-file-system.ts'
@@ -14,6 +16,7 @@ import { runCli, startCli } from '../client/command-line.ts'
 import { readPage } from '../docs/pages.ts'
 import { NO_MOUNTS } from '../storage/mounts.ts'
 import { LEASE } from '../tablets/sample-lease.ts'
+import { eventually } from './assertions.ts'
 import { startWorld, type World } from './world.ts'
 
 let world: World
@@ -45,8 +48,23 @@ async function emptyTablet(uid: number, options?: AddedTabletOptions): Promise<S
   return tablet
 }
 
-function restoreOf({ alias, datadir }: SampleTablet, ...args: string[]): string[] {
-  return ['restore', alias, '--offline', '--data-dir', datadir, '--config', world.configPath, ...args]
+/** A configuration whose storage never gives the smallest object of the backup, which is among those read last: no restore by it ends. */
+async function endlessConfig(): Promise<string> {
+  const { shard, backup: name } = backup
+  const manifest = parseManifest(await readFile(join(world.storageRoot, shard, name, 'MANIFEST'), 'utf8'), {
+    shard,
+    backup: name,
+  })
+  const sizes = manifest.Tabletkeeper?.Files.map(({ Stored }) => Stored) ?? []
+  const options = { root: world.storageRoot, waitsFor: `${shard}/${name}/${sizes.indexOf(Math.min(...sizes))}` }
+  const storage = { kind: 'module', path: join(import.meta.dirname, 'waiting-store.ts'), options }
+  const path = join(world.directory, 'endless.yaml')
+  await writeFile(path, stringify({ ...parse(await readFile(world.configPath, 'utf8')), storage }))
+  return path
+}
+
+function restoreOf({ alias, datadir }: SampleTablet, config = world.configPath): string[] {
+  return ['restore', alias, '--offline', '--data-dir', datadir, '--config', config]
 }
 
 test('restores from storage alone, and the statements of the documentation make it a primary', async () => {
@@ -135,9 +153,9 @@ test.each([
     const tablet = await emptyTablet(uid)
     const kept = join(tablet.datadir, '.tabletkeeper')
     const staged = async () => (await readdir(kept).catch(() => [])).find((entry) => entry.endsWith('.ledger'))
-    const first = startCli(restoreOf(tablet, '--concurrency', '1'))
-    while ((await staged()) === undefined && first.child.exitCode === null)
-      await new Promise((resolve) => setTimeout(resolve, 1))
+    const first = startCli([...restoreOf(tablet, await endlessConfig()), '--concurrency', '1'])
+    await eventually(staged, (ledger) => ledger !== undefined || first.child.exitCode !== null)
+    expect(first.child.exitCode).toBeNull()
     first.child.kill(signal)
     const ended = await first.ended
     if (signal === 'SIGINT') {
@@ -164,9 +182,11 @@ test.skipIf(NO_MOUNTS !== undefined)(
     // For all of it and what a restore wants beyond, but not for what is staged once more.
     await using disk = await mountFull(Math.ceil(backup.dataBytes / MIB) + 64 + 8)
     const tablet = await emptyTablet(123, { datadir: join(disk.path, 'data') })
-    const first = startCli(restoreOf(tablet, '--concurrency', '1'))
-    while ((await occupiedBytes(join(tablet.datadir, '.tabletkeeper'))) < staged && first.child.exitCode === null)
-      await new Promise((resolve) => setTimeout(resolve, 1))
+    const first = startCli([...restoreOf(tablet, await endlessConfig()), '--concurrency', '1'])
+    await eventually(
+      () => occupiedBytes(join(tablet.datadir, '.tabletkeeper')),
+      (bytes) => bytes >= staged || first.child.exitCode !== null,
+    )
     first.child.kill('SIGKILL')
     await first.ended
     expect(await occupiedBytes(join(tablet.datadir, '.tabletkeeper'))).toBeGreaterThanOrEqual(staged)
