@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -33,7 +34,7 @@ const POINTS: readonly [name: string, isReached: (disk: OnDisk) => boolean, goes
   ],
 ]
 
-describe('an agent that is killed in the middle of a restore', { timeout: 100_000 }, () => {
+describe('an agent that is killed in the middle of a restore', () => {
   let world: World
   let tablet: SampleTablet
 
@@ -58,6 +59,7 @@ describe('an agent that is killed in the middle of a restore', { timeout: 100_00
     check: (run: RunHandle<RestoreResult>, before: Standing, health: string) => Promise<void>,
   ): Promise<void> {
     const before = await standingOf(tablet)
+    await makeMuchToDrop(tablet)
     const agent = await startCrashingAgent(world, tablet)
     let next: CrashingAgent | undefined
     try {
@@ -98,6 +100,13 @@ describe('an agent that is killed in the middle of a restore', { timeout: 100_00
     )
   })
 })
+
+/** Old data of which nobody makes an end between two looks. */
+async function makeMuchToDrop({ datadir }: SampleTablet): Promise<void> {
+  const directory = join(datadir, 'much-to-drop')
+  await mkdir(directory, { recursive: true })
+  for (let file = 0; file < 20_000; file += 1) writeFileSync(join(directory, String(file)), '')
+}
 
 /** Looks without a pause, since some points last for milliseconds. */
 async function reached(tablet: SampleTablet, isReached: (disk: OnDisk) => boolean): Promise<void> {
