@@ -23,7 +23,7 @@ const STEPS = [
 const MOMENTS = STEPS.flatMap((step) => [['before', step] as const, ['after', step] as const])
 
 // Restores wait more than they work, so that those of several tablets run at once.
-describe('whatever ends a restore, its tablet serves the old data or the new, whole', { timeout: 110_000 }, () => {
+describe('whatever ends a restore, its tablet serves the old data or the new, whole', () => {
   let world: World
   let free: SampleTablet[]
   const waiting: ((tablet: SampleTablet) => void)[] = []
