@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -5,8 +6,9 @@ import type { RunHandle } from '../../client/run-handle.ts'
 import type { BackupResult } from '../../model/runs.ts'
 import { mountFull } from '../../sandbox/full-file-system.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
+import { copyLedgerPath } from '../../tablets/copy-ledger-path.ts'
 import { NO_MOUNTS } from '../storage/mounts.ts'
-import { expectInService } from './assertions.ts'
+import { eventually, expectInService } from './assertions.ts'
 import { SLOW } from './crashing-agent.ts'
 import { type Fault, withFaults } from './faults.ts'
 import { awaitStep, startBackup } from './held-tablet.ts'
@@ -85,6 +87,12 @@ describe('a copy belongs to one cleanly stopped mysqld', () => {
   test('one that somebody starts in mid-copy does not come up before the copy is done', async () => {
     const { run } = await backupWith({ at: 'checkBackup', when: 'before', happens: () => undefined })
     await awaitStep(replica, 'copyFiles')
+    // The step begins before it has locked the files, its record after.
+    const { backup: name } = await run.progress()
+    await eventually(
+      async () => existsSync(copyLedgerPath(replica.datadir, name ?? '')),
+      (isRecorded) => isRecorded,
+    )
     // It waits for the lock, as the agent's own does after the copy: of two that start at once one gives up, and is gone.
     const starting = replica.start().catch(() => undefined)
     const { backup } = await run.result()
