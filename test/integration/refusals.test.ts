@@ -87,8 +87,8 @@ describe('what is refused says what it was, what to do, and changes nothing', ()
     test('a restore, and the backup of a shard', async () => {
       const silent = { type: 'NoAgent', message: 'no tablet of commerce/0 can be backed up now', hint: '' } as const
       await Promise.all([
-        expectRunRefused(restore(), { ...NO_AGENT, message }),
-        expectRunRefused(['backup', 'commerce/0'], silent),
+        expectRunRefused(restore('--agent-timeout', '2s'), { ...NO_AGENT, message }),
+        expectRunRefused(['backup', 'commerce/0', '--agent-timeout', '2s'], silent),
       ])
     })
   })

@@ -91,7 +91,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     client: new Client({ connection }),
     log,
     config,
-    input: (tablet) => ({ shard: shard.shard, tablet, agentTimeout: '5s' }),
+    input: (tablet) => ({ shard: shard.shard, tablet, agentTimeout: '60s' }),
     health: (alias) => `http://127.0.0.1:${ports.get(alias)}/tablets/${alias}/serving`,
     startAgent: async (alias, agent = {}) => {
       const port = await freePort()
