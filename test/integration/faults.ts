@@ -12,6 +12,9 @@ export interface Fault {
   readonly always?: boolean
 }
 
+/** Often enough that no fault lasts too long for Temporal, which waits for a minute; seldom enough to tell an activity nothing sooner. */
+const BEAT = 20_000
+
 /** Makes faults happen around activities of a real agent. */
 export function withFaults(...faults: Fault[]): WorkerInterceptors {
   const spent = new Set<Fault>()
@@ -25,7 +28,13 @@ export function withFaults(...faults: Fault[]): WorkerInterceptors {
             const happen = async (fault: Fault | undefined) => {
               if (fault === undefined) return
               if (fault.always !== true) spent.add(fault)
-              await fault.happens()
+              // Nobody reads what heartbeats say: an attempt goes on by what is on disk.
+              const beating = setInterval(() => context.heartbeat(), BEAT)
+              try {
+                await fault.happens()
+              } finally {
+                clearInterval(beating)
+              }
             }
             await happen(due('before'))
             const result = await next(input)
