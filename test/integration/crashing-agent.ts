@@ -18,8 +18,8 @@ export interface CrashingAgent {
   said(): Promise<string>
   /** Ends it as a crash does. */
   kill(): Promise<void>
-  /** Ends it as systemd does. */
-  stop(): Promise<void>
+  /** Ends it as systemd does. @returns its exit status; null when it was killed */
+  stop(): Promise<number | null>
 }
 
 /** An agent that needs eight seconds at least to copy a sample of 80 MiB, on any machine. */
@@ -33,9 +33,11 @@ export async function startCrashingAgent(world: World, tablet: SampleTablet, yam
   await writeFile(config, `${world.shard.configText({ storageRoot: world.storageRoot, listenPort: port })}\n${yaml}\n`)
   const child = await spawned(['agent', '--tablet', tablet.alias, '--config', config], world, log)
   const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill(signal)
-    await once(child, 'exit')
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal)
+      await once(child, 'exit')
+    }
+    return child.exitCode
   }
   try {
     await eventually(
@@ -52,7 +54,7 @@ export async function startCrashingAgent(world: World, tablet: SampleTablet, yam
   return {
     said: () => readFile(log, 'utf8'),
     health: `http://127.0.0.1:${port}/tablets/${tablet.alias}/serving`,
-    kill: () => end('SIGKILL'),
+    kill: async () => void (await end('SIGKILL')),
     stop: () => end('SIGTERM'),
   }
 }

@@ -13,6 +13,7 @@ import { SLOW, startCrashingAgent } from './crashing-agent.ts'
 import { gateAt, withFaults } from './faults.ts'
 import { awaitStep, leaseOf, startBackup } from './held-tablet.ts'
 import { runKeeper, startKeeper } from './keeper-command.ts'
+import { attemptsOf } from './run-history.ts'
 import { startWorld, type World } from './world.ts'
 
 let world: World
@@ -59,9 +60,7 @@ test('an agent that is told to end in mid-copy leaves in order; the next one cop
     async () => written(await ledger()).length,
     (count) => count >= 2,
   )
-  const toldAt = Date.now()
-  await agent.stop()
-  expect(Date.now() - toldAt).toBeLessThan(10_000)
+  expect(await agent.stop()).toBe(0)
   const before = await ledger()
   expect(await leaseOf(replica)).toMatchObject({ state: 'held', step: null, type: 'BACKUP' })
   expect(await replica.pid()).toBeUndefined()
@@ -94,16 +93,12 @@ test('a control that is told to end in mid-run leaves in order; the copy does no
   )
   const run = await startBackup(world, replica.alias)
   await awaitStep(replica, 'copyFiles')
-  const toldAt = Date.now()
   control.child.kill('SIGTERM')
   expect((await control.ended).status).toBe(0)
-  expect(Date.now() - toldAt).toBeLessThan(15_000)
   const next = await world.startControl()
   const { backup } = await run.result()
   expect(await world.stored()).toContainEqual({ name: backup, complete: true })
-  const { events } = await world.client.workflow.getHandle(run.workflowId, run.runId).fetchHistory()
-  const attempts = (events ?? []).flatMap((event) => event.activityTaskStartedEventAttributes?.attempt ?? [])
-  expect(new Set(attempts)).toEqual(new Set([1]))
+  expect(await attemptsOf(world, run, 'copyFiles')).toEqual([1])
   await expectInService(world, replica)
   await agent.stop()
   await next.stop()
@@ -119,9 +114,8 @@ test('an agent that waits for a disk that hangs ends all the same when it is tol
     (handle) => handle !== undefined,
   )
   const toldAt = Date.now()
-  await agent.stop()
+  expect(await agent.stop()).toBeNull()
   expect(Date.now() - toldAt).toBeGreaterThan(20_000)
-  expect(Date.now() - toldAt).toBeLessThan(35_000)
   expect(await agent.said()).toMatch(/"event":"killed","waitsFor":\[[^\]]*"FSReq/)
   await hung?.close()
   await rm(record)
