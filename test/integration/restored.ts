@@ -103,7 +103,6 @@ export async function startRestore(
         if (!isError(error, 'TabletBusy')) throw error
       }),
     (started) => started !== undefined,
-    5_000,
   )
   return run ?? expect.fail('the restore was not started')
 }
