@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { open, readdir, readFile } from 'node:fs/promises'
 import { messageOf, TabletkeeperError } from '../model/errors.ts'
+import { isCode } from '../mysql/system/system-error.ts'
 import { runCommand } from './command.ts'
 import { connectAsRoot } from './root-connection.ts'
 import type { TabletFiles } from './tablet-files.ts'
@@ -67,7 +68,12 @@ export async function initializeMysqld(mysqld: string, files: TabletFiles): Prom
 export async function endMysqld(files: TabletFiles, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   const pid = await mysqldPid(files)
   if (pid === undefined) return
-  process.kill(pid, signal)
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    // It was about to end by itself.
+    if (!isCode(error, 'ESRCH')) throw error
+  }
   await waitUntil(`mysqld ${pid} of ${files.datadir} has ended`, async () => !(await isMysqld(pid, files)))
 }
 

@@ -49,13 +49,13 @@ export async function strike(world: ChaosWorld, run: RunHandle<unknown>, one: Ca
       return { from: Math.max(...(await Promise.all(restarts))) }
     }
     case 'freeze agent':
-      return await frozen(world.agent.pid)
+      return await frozen(() => world.agent.pid)
     case 'freeze control':
-      return await frozen(control.pid)
+      return await frozen(() => control.pid)
     case 'freeze mysqld':
-      return await frozen(await awaitMysqld(world))
+      return await frozen(() => awaitMysqld(world))
     case 'freeze Temporal':
-      return await frozen(world.temporalPid)
+      return await frozen(() => world.temporalPid)
     case 'Temporal away':
       return await withoutTemporal(world, one)
     case 'cancel':
@@ -95,23 +95,31 @@ async function awaitMysqld({ scenery: { victim } }: ChaosWorld): Promise<number 
 
 /**
  * Keeps a process from running, as a host that swaps or a paused machine does.
+ * @param find asked again where the process ended before it could be stopped
  * @throws Error when there is none: then nothing was tried
  */
-async function frozen(pid: number | undefined): Promise<Struck> {
+async function frozen(find: () => number | undefined | Promise<number | undefined>): Promise<Struck> {
+  let pid: number | undefined = await find()
+  while (pid !== undefined && !signalled(pid, 'SIGSTOP')) {
+    const next: number | undefined = await find()
+    pid = next === pid ? undefined : next
+  }
   if (pid === undefined) throw new Error('there was no process to freeze')
-  return await during(
-    async () => void process.kill(pid, 'SIGSTOP'),
-    FROZEN_FOR,
-    async () => thaw(pid),
-  )
+  try {
+    await delay(FROZEN_FOR)
+  } finally {
+    signalled(pid, 'SIGCONT')
+  }
+  return { from: Date.now() }
 }
 
-function thaw(pid: number): void {
+/** Whether the process was there: whoever looks after it may have ended it. */
+function signalled(pid: number, signal: 'SIGSTOP' | 'SIGCONT'): boolean {
   try {
-    process.kill(pid, 'SIGCONT')
+    return process.kill(pid, signal)
   } catch (error) {
-    // Whoever looks after it may have ended it.
-    if (!isCode(error, 'ESRCH')) throw error
+    if (isCode(error, 'ESRCH')) return false
+    throw error
   }
 }
 
