@@ -11,6 +11,7 @@ import { agentIdentity, type Machine } from '../model/machine.ts'
 import { agentQueue } from '../model/runs.ts'
 import type { ReplicaType } from '../model/tablet-type.ts'
 import { openStore } from '../storage/kinds.ts'
+import { recentCopiers } from '../tablets/copy-ledger-path.ts'
 import type { RunIdentity, RunState } from '../tablets/run-state.ts'
 import { thisMachine } from './machine.ts'
 import { type OpenTablet, openTablet } from './open-tablet.ts'
@@ -91,7 +92,8 @@ async function pollUntilAborted(
     opened.map(async (open) => {
       const { tablet, clones, lag, keepType } = open
       const taskQueue = agentQueue(tablet.driver.alias)
-      for (const run of await runsAt(open)) await endInterruptedSteps(link.client, taskQueue, run, tablet.log)
+      const interrupted = await runsAt(open, link.namespace)
+      await Promise.all(interrupted.map((run) => endInterruptedSteps(link.client, taskQueue, run, tablet.log)))
       const runState = (run: RunIdentity) => runStateOf(link.client, run, tablet.log)
       const workflowGone = (): void => reconcilers.get(open)?.kick()
       const { signalAfter } = options
@@ -161,13 +163,19 @@ async function assertAlone({ tablet }: OpenTablet, link: TemporalLink, machine: 
   )
 }
 
-/** Runs that were at work on a tablet when its agent ended: the one that holds it, and those that copy from clones of it. */
-async function runsAt({ tablet, clones }: OpenTablet): Promise<RunIdentity[]> {
+/**
+ * Runs that were at work on a tablet when its agent ended: the one that holds it, those that copy from clones of it, and those that were
+ * about to publish what they have copied.
+ */
+async function runsAt({ tablet, clones }: OpenTablet, namespace: string): Promise<RunIdentity[]> {
   // What cannot be read is told by the reconciler; the other tablets of this host need their agent.
   const held = await tablet.held().catch(() => undefined)
   const records = await clones.all().catch(() => [])
   // By a lease that came with a copy of the data nobody here was at work.
-  const runs = held === undefined ? records : held.foreign === undefined ? [held.lease, ...records] : []
+  if (held?.foreign !== undefined) return []
+  const { datadir } = await tablet.driver.layout()
+  const copiers = (await recentCopiers(datadir).catch(() => [])).map((run) => ({ ...run, namespace }))
+  const runs = [...copiers, ...records, ...(held === undefined ? [] : [held.lease])]
   return [...new Map(runs.map((run) => [run.runId, run])).values()]
 }
 

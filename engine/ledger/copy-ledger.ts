@@ -6,7 +6,7 @@ import type { CopiedFile } from '../backup/copied-file.ts'
 import type { FrameDigest } from '../object-digest.ts'
 import { type BadPageOfFile, FirstBadPages } from '../pages/first-bad-pages.ts'
 import { CopyState, type Header, readCopyLines } from './copy-ledger-lines.ts'
-import { LedgerFile, ledgerBroken } from './ledger-file.ts'
+import { bootId, LedgerFile, ledgerBroken } from './ledger-file.ts'
 
 /** What is known before anything is copied. */
 export type CopyHeader = Omit<Header, 'ledger' | 'files' | 'store' | 'upload' | 'compressor' | 'boot'>
@@ -181,6 +181,20 @@ export async function readCopyRecord(path: string, backup: string): Promise<Copy
   const { badPages } = found.state
   const about = { backup, workflowId, runId, lsn, snapshot, reading }
   return { ...about, files, badPages, firstBadPages: firstBadPages.values(), finishedAt }
+}
+
+/** Which run began a ledger on this start of this host; undefined when none did, or that cannot be read. */
+export async function copierOf(path: string): Promise<Pick<Header, 'workflowId' | 'runId'> | undefined> {
+  const found: Header[] = []
+  const isWanted = (header: Header): boolean => {
+    found.push(header)
+    return false
+  }
+  await readCopyLines(path, { isWanted }).catch(() => undefined)
+  const [header] = found
+  if (header?.boot !== (await bootId())) return undefined
+  const { workflowId, runId } = header
+  return { workflowId, runId }
 }
 
 /** Tells whether a list of files is the same: same places, sizes, times and inodes, in the same order. */

@@ -1,11 +1,13 @@
-import { writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { TabletAlias } from '../../model/alias.ts'
 import { freePort } from '../../sandbox/free-port.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { startCli } from '../client/command-line.ts'
-import { expectInService } from './assertions.ts'
+import { eventually, expectInService } from './assertions.ts'
 import { type CrashingAgent, SLOW, startCrashingAgent } from './crashing-agent.ts'
 import { awaitReturned, awaitStep, leaseOf, SIX, startBackup, terminate } from './held-tablet.ts'
 import { runKeeper } from './keeper-command.ts'
@@ -44,6 +46,28 @@ describe('an agent that is killed', () => {
     const run = await startBackup(world, alias)
     await awaitStep(replica, step)
     await agent.kill()
+    await startProcess()
+    const { backup } = await run.result()
+    expect(await awaitedHeartbeats(world, run)).toEqual([])
+    expect(await world.stored()).toContainEqual({ name: backup, complete: true })
+    await expectInService(world, replica)
+  })
+
+  test('in step publishBackup, when no lease names the run any more: it resumes at once and completes', async () => {
+    const agent = await startProcess()
+    const run = await startBackup(world, alias)
+    await awaitStep(replica, 'startMysqld')
+    const { backup: name } = await run.progress()
+    const manifest = join(world.storageRoot, world.shard.shard, name ?? '', 'MANIFEST')
+    // Whoever looks whether it is published already waits for somebody who writes into it.
+    await promisify(execFile)('mkfifo', [manifest])
+    await eventually(
+      () => run.status(),
+      ({ activity }) => activity?.step === 'publishBackup' && activity.state === 'working',
+    )
+    await agent.kill()
+    expect(await leaseOf(replica)).toBeUndefined()
+    await rm(manifest)
     await startProcess()
     const { backup } = await run.result()
     expect(await awaitedHeartbeats(world, run)).toEqual([])
