@@ -19,14 +19,14 @@ export async function removeBackup(store: ObjectStore, shard: ShardName, name: B
 
 /**
  * Removes what a run that failed has stored. Nothing there is no error. A MANIFEST that an agent writes meanwhile, which had stood still, goes
- * too: the objects that it names are gone.
+ * too: the objects that it names are gone. The first of them goes first: a removal that is cut short is known by its lack.
  * @throws Refused when the backup is complete
  */
 export async function discardIncomplete(store: ObjectStore, shard: ShardName, name: BackupName): Promise<void> {
   // Nothing was ever stored: a first backup has failed before it wrote.
   if ((await store.repository()).state === 'new') return
-  const manifest = backupKey(shard, name, MANIFEST)
-  if ((await store.head(manifest)) !== undefined) {
+  const [manifest, first] = [backupKey(shard, name, MANIFEST), backupKey(shard, name, 0)]
+  if ((await store.head(manifest)) !== undefined && (await store.head(first)) !== undefined) {
     throw new TabletkeeperError(
       'Refused',
       `the backup ${name} of ${shard} has a MANIFEST: it is not discarded as incomplete`,
@@ -35,6 +35,7 @@ export async function discardIncomplete(store: ObjectStore, shard: ShardName, na
       },
     )
   }
+  await store.delete([first])
   await removeRest(store, shard, name)
   if ((await store.head(manifest)) !== undefined) await store.delete([manifest])
 }

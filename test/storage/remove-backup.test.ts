@@ -94,6 +94,27 @@ describe('discarding what a failed run has stored', () => {
     await expect(assertUndiscarded(agent, SHARD, NAME)).rejects.toThrow(ofType('FenceBroken'))
   })
 
+  test('goes on where it was cut short when an agent had just written a MANIFEST', async () => {
+    const { root } = await shardOfFour((store) => storeUnfinished(store, SHARD, NAME))
+    const agent = new FileStore(root)
+    await agent.put(`${SHARD}/${NAME}/1`, Buffer.from('1'))
+    const lost = new TabletkeeperError('StorageUnavailable', 'the store is gone')
+    let isCutShort = true
+    const control = new (class extends FileStore {
+      override async delete(keys: readonly string[]): Promise<void> {
+        if (isCutShort && keys.some((key) => key.endsWith('/1'))) {
+          await putManifest(agent, SHARD, NAME, Buffer.from('{}'))
+          throw lost
+        }
+        await super.delete(keys)
+      }
+    })(root)
+    await expect(discardIncomplete(control, SHARD, NAME)).rejects.toBe(lost)
+    isCutShort = false
+    await discardIncomplete(control, SHARD, NAME)
+    expect(await readdir(join(root, SHARD))).toEqual([...NEIGHBOURS].sort())
+  })
+
   test.each([
     ['goes with its MANIFEST', false],
     ['says that its MANIFEST stays, where it may not be removed', true],
