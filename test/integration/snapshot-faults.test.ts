@@ -89,14 +89,14 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
     })
 
     test.each(STEPS)('when it is cancelled during step %s', async (step) => {
-      let cancel = async (): Promise<void> => {}
+      const started = Promise.withResolvers<RunHandle<BackupResult>>()
       const happens = async () => {
-        await cancel()
+        await (await started.promise).cancel()
         await new Promise((resolve) => setTimeout(resolve, 1_500))
       }
       await startAgent({ at: step, when: 'before', happens })
       const run = await startBackup(cow.world, cow.alias)
-      cancel = () => run.cancel()
+      started.resolve(run)
       await expect(run.result()).rejects.toMatchObject({ type: 'Cancelled' })
       await expectUndone(cow)
     })
@@ -141,10 +141,9 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
     })
 
     test('when it is reset during its upload: the run that begins there has no clone', async () => {
-      let reset = async (): Promise<void> => {}
-      await startAgent({ at: 'uploadFiles', when: 'before', happens: () => reset() })
-      const run = await startBackup(cow.world, cow.alias)
-      reset = async () => {
+      const started = Promise.withResolvers<RunHandle<BackupResult>>()
+      const reset = async () => {
+        const run = await started.promise
         const { events } = await handleOf(run).fetchHistory()
         const scheduled = events?.find(
           (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'uploadFiles',
@@ -158,6 +157,9 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
           reason: 'tried by a test',
         })
       }
+      await startAgent({ at: 'uploadFiles', when: 'before', happens: reset })
+      const run = await startBackup(cow.world, cow.alias)
+      started.resolve(run)
       await run.result().catch(() => undefined)
       const next = cow.world.keeper.handle(run.workflowId)
       await eventually(
@@ -169,10 +171,11 @@ describe.skipIf(NO_COW !== undefined)(`a backup from a clone ${ON_COW}`, () => {
   })
 
   test('a cancellation that comes when it is published changes nothing: the clone goes, the backup stays', async () => {
-    let cancel = async (): Promise<void> => {}
-    await startAgent({ at: 'dropClone', when: 'before', happens: () => cancel() })
+    const started = Promise.withResolvers<RunHandle<BackupResult>>()
+    const cancel = async () => (await started.promise).cancel()
+    await startAgent({ at: 'dropClone', when: 'before', happens: cancel })
     const run = await startBackup(cow.world, cow.alias)
-    cancel = () => run.cancel()
+    started.resolve(run)
     const result = await run.result()
     expect(await cow.world.stored()).toContainEqual({ name: result.backup, complete: true })
     expect(await clonesOf(cow.replica)).toEqual([])

@@ -1,6 +1,6 @@
 import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { WorkflowFailedError } from '@temporalio/client'
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TabletAlias } from '../../model/alias.ts'
@@ -92,41 +92,43 @@ describe('whatever ends a backup, its tablet is back in service and nothing is p
   })
 
   test.each(SIX)('a cancellation during step %s', async (step) => {
-    let cancel = async (): Promise<void> => {}
+    const started = Promise.withResolvers<WorkflowHandle>()
     const happens = async () => {
-      await cancel()
+      await (await started.promise).cancel()
       await new Promise((resolve) => setTimeout(resolve, 1_500))
     }
     await backupWith([{ at: step, when: 'before', happens }], async (workflowId, runId) => {
-      cancel = async () => void (await world.client.workflow.getHandle(workflowId, runId).cancel())
+      started.resolve(world.client.workflow.getHandle(workflowId, runId))
       const failure = await failureOf(workflowId, runId)
       expect(failure).toMatchObject({ name: 'CancelledFailure' })
     })
   })
 
   test.each(['stopMysqld', 'copyFiles'] as const)('a termination during step %s', async (step) => {
-    let terminate = async (): Promise<void> => {}
+    const started = Promise.withResolvers<WorkflowHandle>()
     const happens = async () => {
-      await terminate()
+      await (await started.promise).terminate('impatient')
       await new Promise((resolve) => setTimeout(resolve, 1_500))
     }
     await backupWith([{ at: step, when: 'before', happens }], async (workflowId, runId) => {
-      terminate = async () => void (await world.client.workflow.getHandle(workflowId, runId).terminate('impatient'))
+      const handle = world.client.workflow.getHandle(workflowId, runId)
+      started.resolve(handle)
       await eventually(
-        async () => (await world.client.workflow.getHandle(workflowId, runId).describe()).status.name,
+        async () => (await handle.describe()).status.name,
         (status) => status === 'TERMINATED',
       )
     })
   })
 
   test.each(['stopMysqld', 'copyFiles'] as const)('a reset during step %s', async (step) => {
-    let reset = async (): Promise<void> => {}
+    const started = Promise.withResolvers<() => Promise<void>>()
     const happens = async () => {
+      const reset = await started.promise
       await reset()
       await new Promise((resolve) => setTimeout(resolve, 1_500))
     }
     await backupWith([{ at: step, when: 'before', happens }], async (workflowId, runId) => {
-      reset = () => resetToStep(workflowId, runId, step)
+      started.resolve(() => resetToStep(workflowId, runId, step))
       await failureOf(workflowId, runId)
       // The run that the reset began ends too, by its fence, or by failing where the tablet was taken from it.
       await eventually(
