@@ -10,14 +10,25 @@ export interface HungFile {
   release(): void
 }
 
-/** By a lease (fcntl(2)): the kernel makes whoever opens the file wait for the one who has it, for 45 seconds at most. */
+/**
+ * By a lease (fcntl(2)): the kernel makes whoever opens the file wait for the one who has it, for 45 seconds at most. The signal comes
+ * through a socket: one that came just before a read would not be looked at until the read ends.
+ */
 const HOLD = `
-import fcntl, os, signal, sys
-signal.signal(signal.SIGIO, lambda *_: print('reached', flush=True))
+import fcntl, os, select, signal, socket, sys
+awaken, awoken = socket.socketpair()
+awaken.setblocking(False)
+signal.set_wakeup_fd(awaken.fileno())
+signal.signal(signal.SIGIO, lambda *_: None)
 descriptor = os.open(sys.argv[1], os.O_RDWR)
 fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print('held', flush=True)
-sys.stdin.read()
+ready = []
+while sys.stdin not in ready:
+    ready, _, _ = select.select([sys.stdin, awoken], [], [])
+    if awoken in ready:
+        awoken.recv(1)
+        print('reached', flush=True)
 `
 
 /** Makes an existing file hang, which nobody may have open. */
