@@ -19,7 +19,7 @@ export async function removeBackup(store: ObjectStore, shard: ShardName, name: B
 
 /**
  * Removes what a run that failed has stored. Nothing there is no error. A MANIFEST that an agent writes meanwhile, which had stood still, goes
- * too: the objects that it names are gone. The first of them goes first: a removal that is cut short is known by its lack.
+ * too: the objects that it names are gone.
  * @throws Refused when the backup is complete
  */
 export async function discardIncomplete(store: ObjectStore, shard: ShardName, name: BackupName): Promise<void> {
@@ -35,12 +35,14 @@ export async function discardIncomplete(store: ObjectStore, shard: ShardName, na
       },
     )
   }
-  await store.delete([first])
   await removeRest(store, shard, name)
-  if ((await store.head(manifest)) !== undefined) await store.delete([manifest])
 }
 
+/** The first object goes first: by its lack is a removal known that was cut short. A MANIFEST that came meanwhile goes last. */
 async function removeRest(store: ObjectStore, shard: ShardName, name: BackupName): Promise<void> {
+  await store.delete([backupKey(shard, name, 0)])
   await store.abortUploads(backupDirectory(shard, name))
   await store.delete(await objectsOf(store, shard, name))
+  const manifest = backupKey(shard, name, MANIFEST)
+  if ((await store.head(manifest)) !== undefined) await store.delete([manifest])
 }
