@@ -146,6 +146,9 @@ export interface ObjectWriter {
   write(bytes: Uint8Array, crc?: number): Promise<void>
   /** The object is whole, and all of it is kept when this resolves. It becomes visible by `commit` at the latest. */
   finish(): Promise<void>
-  /** Ends the writing, in any case. An object that was not finished can be opened again. */
+  /**
+   * Ends the writing, in any case; done again it does nothing. An object that was not finished can be opened again.
+   * @throws what tells that some of what was kept is lost
+   */
   close(): Promise<void>
 }

@@ -22,7 +22,7 @@ export async function copyLargeFile(context: CopyContext, file: DataFile, index:
   await using opened = new AsyncDisposableStack()
   const source = opened.use(await openSource(file))
   const writer = await upload.open(String(index), ledger.storedOf(index), abort.signal)
-  opened.defer(() => writer.close())
+  opened.defer(() => ledger.syncing(() => writer.close()))
   // A store that hung: another attempt may have gone on with the ledger since.
   if (abort.aborted) return
   const writing = goOn(context, index, writer)
@@ -144,6 +144,8 @@ class LargeObject {
     const table = this.#digest.seekTable()
     await this.#writer.write(table)
     await this.#writer.finish()
+    // Some mounts tell no sooner that they have lost what was written.
+    await ledger.syncing(() => this.#writer.close())
     if (abort.aborted) return
     this.#recordKept()
     this.#digest.addSeekTable({ stored: table.length, ...checksumsOf(table) })

@@ -64,7 +64,8 @@ export class DirectFile implements GrowingFile {
   }
 
   async close(): Promise<void> {
-    if (this.#chunk.buffer instanceof ArrayBuffer) this.#chunk.buffer.transfer(0)
+    const { buffer } = this.#chunk
+    if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
     await this.#handle.close()
   }
 }

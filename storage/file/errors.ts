@@ -51,3 +51,24 @@ export async function translated<T>(operation: FileOperation, action: () => Prom
     throw storageError(error, operation)
   }
 }
+
+/** What tells that data which were written before are lost. A network mount may tell it when the file is closed. */
+const SYNC_CALLS: ReadonlySet<unknown> = new Set(['syncfs', 'fsync', 'fdatasync', 'close'])
+
+/**
+ * What could not be written to its disk is lost, though the next sync says nothing of it: it tells of a failure once. So nobody may go on
+ * with the upload.
+ */
+export async function syncing(operation: FileOperation, action: () => Promise<void>): Promise<void> {
+  try {
+    await action()
+  } catch (error) {
+    const { type, message } = storageError(error, operation)
+    if (!(error instanceof Error && 'syscall' in error && SYNC_CALLS.has(error.syscall))) throw error
+    throw new TabletkeeperError(type, message, {
+      cause: error,
+      retryable: false,
+      hint: 'What was written may be lost: look at the disk or the mount, then start another run.',
+    })
+  }
+}

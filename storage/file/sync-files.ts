@@ -3,7 +3,6 @@ import { type FileHandle, open, statfs } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { syncFileSystem } from '../../mysql/system/file-system-sync.ts'
-import { forAll } from '../for-all.ts'
 import { codeOf } from './errors.ts'
 
 /** Files whose data is waited for at once: a disk joins such requests, a network mount is not waited for once each. */
@@ -27,7 +26,7 @@ const SYNCED_AS_A_WHOLE: ReadonlySet<number> = new Set([
  */
 export async function syncFiles<T>(directory: string, items: readonly T[], fileOf: (item: T) => string): Promise<void> {
   if (await syncedAsAWhole(directory)) return
-  await forAll(items, AT_ONCE, (item) =>
+  await syncEach(items, (item) =>
     syncFile(join(directory, fileOf(item))).catch((error: unknown) => {
       if (codeOf(error) !== 'ENOENT') throw error
     }),
@@ -40,9 +39,16 @@ export async function syncFiles<T>(directory: string, items: readonly T[], fileO
  */
 export async function writeOut(directory: string, open: ReadonlySet<FileHandle>): Promise<void> {
   if (await syncedAsAWhole(directory)) return
-  await forAll([...open], AT_ONCE, async (handle) => {
+  await syncEach([...open], async (handle) => {
     if (open.has(handle)) await handle.datasync()
   })
+}
+
+/** The first failure at once, though others may hang for minutes: it is told once, and a ledger must not be trusted meanwhile. */
+async function syncEach<T>(items: readonly T[], sync: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    await Promise.all(items.slice(at, at + AT_ONCE).map(sync))
+  }
 }
 
 /**

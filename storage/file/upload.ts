@@ -6,7 +6,7 @@ import type { ObjectWriter, Upload } from '../object-store.ts'
 import { writeWhole } from '../write-whole.ts'
 import { DirectFile } from './direct-file.ts'
 import { syncDirectory } from './durable-file.ts'
-import { codeOf, type FileOperation, storageError, translated } from './errors.ts'
+import { codeOf, type FileOperation, syncing, translated } from './errors.ts'
 import { isVisible, temporaryNameOf } from './names.ts'
 import { syncFiles, writeOut } from './sync-files.ts'
 import { assertNameIn, writtenIsLost } from './upload-names.ts'
@@ -14,8 +14,6 @@ import { CachedFile, FileWriter, openForWriting } from './writer.ts'
 
 /** Files renamed at once: enough to keep a network mount busy. */
 const AT_ONCE = 64
-
-const SYNC_CALLS: ReadonlySet<unknown> = new Set(['syncfs', 'fsync', 'fdatasync'])
 
 export interface UploadPlace {
   /** The store's description. */
@@ -150,23 +148,5 @@ export class FileUpload implements Upload {
 
   #operation(doing: string, name = ''): FileOperation {
     return { store: this.#place.store, doing: `${doing} ${this.#place.directory}${name}` }
-  }
-}
-
-/**
- * What could not be written to its disk is lost, though the next sync says nothing of it: it tells of a failure once. So nobody may go on
- * with the upload.
- */
-async function syncing(operation: FileOperation, action: () => Promise<void>): Promise<void> {
-  try {
-    await action()
-  } catch (error) {
-    const { type, message } = storageError(error, operation)
-    if (!(error instanceof Error && 'syscall' in error && SYNC_CALLS.has(error.syscall))) throw error
-    throw new TabletkeeperError(type, message, {
-      cause: error,
-      retryable: false,
-      hint: 'What was written may be lost: look at the disk or the mount, then start another run.',
-    })
   }
 }

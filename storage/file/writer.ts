@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { O_DIRECT } from '../../mysql/system/direct-io.ts'
 import type { ObjectWriter } from '../object-store.ts'
 import { openBelow, writeAll } from './durable-file.ts'
-import { codeOf, type FileOperation, translated } from './errors.ts'
+import { codeOf, type FileOperation, syncing, translated } from './errors.ts'
 
 /** A file that is written from some position on. */
 export interface GrowingFile {
@@ -90,6 +90,6 @@ export class FileWriter implements ObjectWriter {
 
   async close(): Promise<void> {
     this.#onClose()
-    await translated(this.#operation, () => this.#file.close())
+    await syncing(this.#operation, () => this.#file.close())
   }
 }

@@ -22,6 +22,7 @@ export interface Interference {
   readonly onOpen?: (name: string) => Promise<void> | void
   /** @param write number of the write to the object `name` by one writer, from 0 */
   readonly onWrite?: (name: string, write: number) => Promise<void> | void
+  readonly onClose?: (name: string) => Promise<void> | void
   readonly onCommit?: () => Promise<void> | void
   readonly onGet?: (key: ObjectKey, range: ByteRange | undefined) => Promise<void> | void
   readonly onList?: (listing: Listing) => Promise<Listing> | Listing
@@ -147,7 +148,8 @@ class InterferedWriter implements ObjectWriter {
     this.#isFinished = true
   }
 
-  close(): Promise<void> {
-    return this.#writer.close()
+  async close(): Promise<void> {
+    await this.#writer.close()
+    await this.#interference.onClose?.(this.#name)
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FRAME_SIZE } from '../../engine/frames/frame.ts'
+import { TabletkeeperError } from '../../model/errors.ts'
 import type { Progress } from '../../model/runs.ts'
 import type { DataFile } from '../../mysql/data/data-directory.ts'
 import { FileStore } from '../../storage/file/file.ts'
@@ -205,6 +206,21 @@ describe('a backup begins anew, and what is left of the attempt before is remove
 })
 
 describe('objects that the store has lost of an attempt that ended', () => {
+  test('as it says no sooner than when they are closed, are stored anew', async () => {
+    const sample = await newSample()
+    const lost = new TabletkeeperError('StorageUnavailable', 'close: EIO', { retryable: false })
+    let isLost = true
+    const onClose = () => {
+      if (isLost) throw lost
+    }
+    const store = new InterferedStore(sample.root, { onClose })
+    await expect(copy(sample.files, { store, ledger: sample.ledger, concurrency: 2 })).rejects.toBe(lost)
+    isLost = false
+    const { record, writes } = await copyRest(sample)
+    expect(writes).toBe(FRAMES + 3)
+    expect(record.files).toHaveLength(sample.files.length)
+  })
+
   test('in part are stored anew from where they are whole', async () => {
     const sample = await newSample()
     await copyUntil(sample, 6)
