@@ -47,7 +47,10 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
       if (state.mysqld === 'up') await assertStillSource(context, step.lease, state, connection)
       attempt.sign({ waitingFor: 'replication to stop' })
       await driver.stopReplication(step.signal)
-      await setSuperReadOnly(connection, true)
+      // So did that, for minutes perhaps.
+      const stopped = await driver.describe()
+      if (stopped.mysqld === 'up') await assertStillSource(context, step.lease, stopped, connection)
+      if (stopped.mysqld !== 'up' || !stopped.server.superReadOnly) await setSuperReadOnly(connection, true)
       const first = await readServerState(connection)
       const second = await readServerState(connection)
       if (!first.gtidExecuted.equals(second.gtidExecuted)) {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { messageOf } from '../../model/errors.ts'
 import type { MysqlConnection } from '../admin/admin.ts'
 import { applyReplicationFilters, readReplicationFilters, replicationFiltersSchema } from '../replication/filters.ts'
+import { readReplication } from '../replication/replication.ts'
 import { readGlobals, setGlobal } from './global-variables.ts'
 
 /** The settings of `guardRestart`, which mysqld reads from its data directory whoever starts it. */
@@ -94,6 +95,12 @@ export async function guardRestart(connection: MysqlConnection): Promise<void> {
 }
 
 /**
+ * What becomes of `read_only` and `super_read_only`: 'as captured', unless the server has become a primary since; 'as now', whatever was
+ * captured; 'read-only', whatever it has become, since another one takes the writes.
+ */
+export type WriteMode = 'as captured' | 'as now' | 'read-only'
+
+/**
  * Gives back what was captured, whether mysqld was restarted since or not, and lifts the guard. Does only what is needed, so it may be
  * called again. Where replication filters were lost while replication runs, it is stopped for them and left stopped.
  * @returns a sentence for each setting that could not be given back, such as one of a plugin that is no longer there
@@ -102,12 +109,14 @@ export async function guardRestart(connection: MysqlConnection): Promise<void> {
 export async function applySettings(
   connection: MysqlConnection,
   captured: CapturedSettings,
+  writeMode: WriteMode = 'as captured',
 ): Promise<readonly string[]> {
   if (captured.filters !== null) await applyReplicationFilters(connection, captured.filters)
   const { read_only: readOnly, super_read_only: superReadOnly, ...others } = captured.variables
   const notGivenBack = await applyVariables(connection, others)
-  await applyReadOnly(connection, readOnly === 'ON', superReadOnly === 'ON')
-  await liftGuard(connection, captured)
+  const wanted = writeMode === 'read-only' ? READ_ONLY : { readOnly, superReadOnly }
+  if (writeMode !== 'as now') notGivenBack.push(...(await applyReadOnly(connection, wanted, writeMode)))
+  await liftGuard(connection, captured.persisted)
   return notGivenBack
 }
 
@@ -131,16 +140,36 @@ async function applyVariables(connection: MysqlConnection, wanted: Record<string
   }
 }
 
-async function applyReadOnly(connection: MysqlConnection, readOnly: boolean, superReadOnly: boolean): Promise<void> {
-  // Each implies the other in one direction: super_read_only=ON sets read_only, read_only=OFF clears super_read_only.
-  await setSuperReadOnly(connection, superReadOnly)
-  if (!superReadOnly) await setGlobal(connection, 'read_only', readOnly ? 'ON' : 'OFF')
+interface WantedReadOnly {
+  readonly readOnly: string | undefined
+  readonly superReadOnly: string | undefined
 }
 
-async function liftGuard(connection: MysqlConnection, captured: CapturedSettings): Promise<void> {
+const READ_ONLY: WantedReadOnly = { readOnly: 'ON', superReadOnly: 'ON' }
+
+/** Writes nothing that is so already: the server may be made the primary at any moment, and that must not be undone. */
+async function applyReadOnly(
+  connection: MysqlConnection,
+  { readOnly = 'OFF', superReadOnly = 'OFF' }: WantedReadOnly,
+  writeMode: Exclude<WriteMode, 'as now'>,
+): Promise<string[]> {
+  const present = await readGlobals(connection, ['read_only', 'super_read_only'])
+  const closes = readOnly === 'ON' && present.get('read_only') === 'OFF'
+  // Asked last: who makes a server the primary takes its source away before letting writes in.
+  if (closes && writeMode === 'as captured' && (await readReplication(connection)) === undefined) return [PROMOTED]
+  // Each implies the other in one direction: super_read_only=ON sets read_only, read_only=OFF clears super_read_only.
+  if (present.get('super_read_only') !== superReadOnly) await setGlobal(connection, 'super_read_only', superReadOnly)
+  const implied = superReadOnly === 'ON'
+  if (!implied && present.get('read_only') !== readOnly) await setGlobal(connection, 'read_only', readOnly)
+  return []
+}
+
+const PROMOTED = 'read_only is OFF, not ON: it has become the primary, since it has no source any more'
+
+async function liftGuard(connection: MysqlConnection, persisted: CapturedSettings['persisted']): Promise<void> {
   const present = asRecord(await readPersistedGuard(connection))
   for (const name of GUARD) {
-    const before = captured.persisted[name]
+    const before = persisted[name]
     if (before === present[name]) continue
     if (before === undefined) await connection.execute(`RESET PERSIST IF EXISTS ${name}`)
     else await connection.execute(`SET PERSIST_ONLY ${name} = ?`, [before])

@@ -174,14 +174,12 @@ export class StandaloneDriver implements TabletDriver {
     const { readOnly } = await readServerState(connection)
     if (!readOnly && (await readReplication(connection)) === undefined) {
       // What else a replica was set to, whoever promoted it may have changed on purpose: durability, semi-synchronous replication.
-      const { variables } = captured.variables['read_only'] === 'OFF' ? captured : changedByUs(captured)
-      const writable = { ...variables, read_only: 'OFF', super_read_only: 'OFF' }
-      return await applySettings(connection, { ...captured, variables: writable })
+      const ours = captured.variables['read_only'] === 'OFF' ? captured : changedByUs(captured)
+      return await applySettings(connection, ours, 'as now')
     }
     const successor = captured.variables['read_only'] === 'OFF' ? await this.#successor() : undefined
     if (successor === undefined) return await applySettings(connection, captured)
-    const variables = { ...captured.variables, read_only: 'ON', super_read_only: 'ON' }
-    const lost = await applySettings(connection, { ...captured, variables })
+    const lost = await applySettings(connection, captured, 'read-only')
     return [`it stays read-only: ${successor} takes the writes of ${this.shard} now`, ...lost]
   }
 

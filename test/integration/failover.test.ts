@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { StepName } from '../../model/runs.ts'
 import { awaitReplicated } from '../../sandbox/replicate.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { readEntry } from '../../storage/catalogue/catalogue.ts'
 import { FileStore } from '../../storage/file/file.ts'
+import { StandaloneDriver } from '../../tablets/standalone/driver.ts'
 import { eventually } from './assertions.ts'
 import { type Fault, gateAt, withFaults } from './faults.ts'
 import { askHealth } from './health.ts'
@@ -86,6 +87,28 @@ describe('a failover in the middle of a backup', () => {
       await expectPrimary(target)
     },
   )
+
+  test('that makes the tablet the primary while its replication is waited for: it is not made read-only again', async () => {
+    const [target] = replicas
+    if (target === undefined) throw new Error('the shard has no replica')
+    const { stopReplication } = StandaloneDriver.prototype
+    const stopping = vi.spyOn(StandaloneDriver.prototype, 'stopReplication')
+    onTestFinished(() => stopping.mockRestore())
+    stopping.mockImplementationOnce(async function (this: StandaloneDriver, signal) {
+      await stopReplication.call(this, signal)
+      await promote(target)
+    })
+    agent = await world.startAgent(target.alias)
+    const pid = await target.pid()
+    const run = await startBackup(world, target.alias)
+    await expect(run.result()).rejects.toMatchObject({
+      type: 'Refused',
+      step: 'stopReplication',
+      message: expect.stringContaining(`${target.alias} takes writes`),
+    })
+    expect(await target.pid()).toBe(pid)
+    await expectPrimary(target)
+  })
 
   test.each([
     ['is refused before its mysqld is stopped', undefined],

@@ -128,6 +128,11 @@ describe('settings that a restart forgets', () => {
     })
   })
 
+  async function replicateAgain(agent: MysqlConnection): Promise<void> {
+    const source = { host: '127.0.0.1', port: sample.primary.port, ...sample.shard.replicationAccount }
+    await pointReplication(agent, source, 'whole', { signal })
+  }
+
   it('include the filters of a server whose source is configured anew', async () => {
     await using agent = await asAgent(replica)
     const captured = await captureSettings(agent)
@@ -135,9 +140,43 @@ describe('settings that a restart forgets', () => {
     await agent.execute('CHANGE REPLICATION FILTER REPLICATE_DO_DB = ()')
     await agent.execute('RESET REPLICA ALL')
     await applySettings(agent, captured)
-    const source = { host: '127.0.0.1', port: sample.primary.port, ...sample.shard.replicationAccount }
-    await pointReplication(agent, source, 'whole', { signal })
+    await replicateAgain(agent)
     expect(await readReplicationFilters(agent)).toEqual(captured.filters)
+  })
+
+  const writeModes = () =>
+    replica.query<object>(
+      `SELECT variable_name AS name, variable_value AS value, set_time AS since
+        FROM performance_schema.variables_info JOIN performance_schema.global_variables USING (variable_name)
+        WHERE variable_name IN ('read_only', 'super_read_only') ORDER BY name`,
+    )
+
+  it('do not write the read-only state where it is as captured, since a promotion may come at any moment', async () => {
+    await using agent = await asAgent(replica)
+    await setSuperReadOnly(agent, true)
+    const captured = await captureSettings(agent)
+    const before = await writeModes()
+    await applySettings(agent, captured)
+    await applySettings(agent, captured, 'read-only')
+    expect(await writeModes()).toEqual(before)
+  })
+
+  it('do not make a replica read-only that has become the primary, unless another one takes the writes', async () => {
+    await using agent = await asAgent(replica)
+    const captured = await captureSettings(agent)
+    expect(captured.variables).toMatchObject({ read_only: 'ON', super_read_only: 'ON' })
+    const demoted = { ...captured, variables: { ...captured.variables, read_only: 'OFF', super_read_only: 'OFF' } }
+    for (const statement of ['STOP REPLICA', 'RESET REPLICA ALL', 'SET GLOBAL read_only = OFF']) {
+      await replica.query(statement)
+    }
+    const promoted = await writeModes()
+    expect(await applySettings(agent, captured)).toEqual([expect.stringContaining('it has become the primary')])
+    expect(await writeModes()).toEqual(promoted)
+    await applySettings(agent, demoted, 'read-only')
+    expect(await readServerState(agent)).toMatchObject({ readOnly: true, superReadOnly: true })
+    await applySettings(agent, demoted, 'as now')
+    expect(await readServerState(agent)).toMatchObject({ readOnly: true, superReadOnly: true })
+    await replicateAgain(agent)
   })
 
   it('that cannot be given back are named', async () => {
