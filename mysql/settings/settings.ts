@@ -101,8 +101,9 @@ export async function guardRestart(connection: MysqlConnection): Promise<void> {
 export type WriteMode = 'as captured' | 'as now' | 'read-only'
 
 /**
- * Gives back what was captured, whether mysqld was restarted since or not, and lifts the guard. Does only what is needed, so it may be
- * called again. Where replication filters were lost while replication runs, it is stopped for them and left stopped.
+ * Gives back what was captured, whether mysqld was restarted since or not, and lifts the guard; one that stays 'read-only' keeps it from
+ * writes also after a restart. Does only what is needed, so it may be called again. Where replication filters were lost while replication
+ * runs, it is stopped for them and left stopped.
  * @returns a sentence for each setting that could not be given back, such as one of a plugin that is no longer there
  * @throws MysqldFailed when read_only or super_read_only is not as before; ReplicationFailed when replication does not stop
  */
@@ -116,7 +117,8 @@ export async function applySettings(
   const notGivenBack = await applyVariables(connection, others)
   const wanted = writeMode === 'read-only' ? READ_ONLY : { readOnly, superReadOnly }
   if (writeMode !== 'as now') notGivenBack.push(...(await applyReadOnly(connection, wanted, writeMode)))
-  await liftGuard(connection, captured.persisted)
+  const persisted = writeMode === 'read-only' ? { ...captured.persisted, super_read_only: 'ON' } : captured.persisted
+  await liftGuard(connection, persisted)
   return notGivenBack
 }
 

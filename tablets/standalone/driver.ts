@@ -180,7 +180,10 @@ export class StandaloneDriver implements TabletDriver {
     const successor = captured.variables['read_only'] === 'OFF' ? await this.#successor() : undefined
     if (successor === undefined) return await applySettings(connection, captured)
     const lost = await applySettings(connection, captured, 'read-only')
-    return [`it stays read-only: ${successor} takes the writes of ${this.shard} now`, ...lost]
+    return [
+      `it stays read-only, also after a restart: ${successor} takes the writes of ${this.shard} now (RESET PERSIST super_read_only, once that is settled)`,
+      ...lost,
+    ]
   }
 
   async primary(): Promise<PrimaryView> {

@@ -159,6 +159,7 @@ describe('settings that a restart forgets', () => {
     await applySettings(agent, captured)
     await applySettings(agent, captured, 'read-only')
     expect(await writeModes()).toEqual(before)
+    await replica.query('RESET PERSIST super_read_only')
   })
 
   it('do not make a replica read-only that has become the primary, unless another one takes the writes', async () => {
@@ -174,8 +175,10 @@ describe('settings that a restart forgets', () => {
     expect(await writeModes()).toEqual(promoted)
     await applySettings(agent, demoted, 'read-only')
     expect(await readServerState(agent)).toMatchObject({ readOnly: true, superReadOnly: true })
+    expect((await captureSettings(agent)).persisted).toMatchObject({ super_read_only: 'ON' })
     await applySettings(agent, demoted, 'as now')
     expect(await readServerState(agent)).toMatchObject({ readOnly: true, superReadOnly: true })
+    expect((await captureSettings(agent)).persisted).not.toHaveProperty('super_read_only')
     await replicateAgain(agent)
   })
 
