@@ -20,16 +20,19 @@ export interface TemporalConnection {
   readonly target: TemporalTarget
 }
 
-/** Temporal could not be reached: nothing is known about any run, and trying later may help. */
+/** Temporal could not be reached, or is too busy to answer: nothing is known about any run, and trying later may help. */
 export class TemporalUnavailable extends Error {
   override readonly name = 'TemporalUnavailable'
   readonly hint: string
 
   constructor(target: TemporalTarget, cause: unknown) {
-    super(`Temporal does not answer at ${target.address} (from ${target.origin})`, { cause })
+    const at = `at ${target.address} (from ${target.origin})`
+    const isBusy = isTooBusy(grpcAnswerOf(cause))
+    super(isBusy ? `Temporal ${at} is too busy: ${reasonOf(cause)}` : `Temporal does not answer ${at}`, { cause })
     // Not `temporal server start-dev`: an empty server in the place of the real one has agents take open runs for closed.
-    this.hint =
-      'No run is lost. Start Temporal where it ran, or set TEMPORAL_ADDRESS or TEMPORAL_PROFILE. A tablet is returned without it, on its host: sudo tabletkeeper agent return <alias>. To try things out: tabletkeeper dev'
+    this.hint = isBusy
+      ? 'No run is lost: those that are open go on. Try again in a while; where it happens often, raise what the server allows this namespace.'
+      : 'No run is lost. Start Temporal where it ran, or set TEMPORAL_ADDRESS or TEMPORAL_PROFILE. A tablet is returned without it, on its host: sudo tabletkeeper agent return <alias>. To try things out: tabletkeeper dev'
   }
 }
 
@@ -91,7 +94,7 @@ export function explainTemporal(error: unknown, target: TemporalTarget): unknown
   }
 }
 
-/** Whether Temporal may answer if asked again: an outage, not a refusal. */
+/** Whether Temporal may answer if asked again: an outage, or too much to do, not a refusal. */
 export function isTemporalOutage(error: unknown): boolean {
   const answer = isError(error) ? undefined : grpcAnswerOf(error)
   return error instanceof TemporalUnavailable || (answer !== undefined && isOutage(answer))
@@ -101,6 +104,8 @@ const GRPC = {
   cancelled: 1,
   deadlineExceeded: 4,
   permissionDenied: 7,
+  resourceExhausted: 8,
+  aborted: 10,
   internal: 13,
   unavailable: 14,
   unauthenticated: 16,
@@ -113,7 +118,9 @@ interface GrpcAnswer {
 }
 
 /** A server that dies in the midst of a call may leave it cancelled, by nobody here, or without an end. */
-function isOutage({ code, details }: GrpcAnswer): boolean {
+function isOutage(answer: GrpcAnswer): boolean {
+  const { code, details } = answer
+  if (isTooBusy(answer)) return true
   switch (code) {
     case GRPC.unavailable:
     case GRPC.deadlineExceeded:
@@ -125,6 +132,13 @@ function isOutage({ code, details }: GrpcAnswer): boolean {
     default:
       return false
   }
+}
+
+/** How a server, and Temporal Cloud, say that it has too much to do, for this namespace or in all. */
+function isTooBusy(answer: GrpcAnswer | undefined): boolean {
+  // The same status says that a message is larger than allowed, and it will not be smaller later.
+  if (answer?.code === GRPC.resourceExhausted) return !/larger than/i.test(answer.details)
+  return answer?.code === GRPC.aborted
 }
 
 /** What grpc-js says of a call that this process gave up. */
