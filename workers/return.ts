@@ -3,15 +3,16 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { TabletAlias } from '../model/alias.ts'
-import { type Config, findTablet } from '../model/config.ts'
+import { type Config, findTablet, type TabletConfig } from '../model/config.ts'
 import { isError, TabletkeeperError } from '../model/errors.ts'
 import { foreignLease, foreignTo } from '../model/lease.ts'
 import { giveToOwner, privateFolderPath } from '../mysql/data/private-folder.ts'
 import { readServerLayout } from '../mysql/settings/my-cnf.ts'
 import { serverUuidOf } from '../mysql/settings/staged-config.ts'
+import { lockHolder } from '../mysql/system/file-lock.ts'
 import { ownedFile } from '../mysql/system/file-owner.ts'
 import { isCode } from '../mysql/system/system-error.ts'
-import { lastAgent } from '../tablets/agent-lock.ts'
+import { agentLockPath, lastAgent } from '../tablets/agent-lock.ts'
 import { LeaseFile } from '../tablets/lease-file.ts'
 import { lastReturn } from '../tablets/return-record.ts'
 import { type ReturnOutcome, returnToService } from '../tablets/return-to-service.ts'
@@ -25,12 +26,20 @@ export interface ReturnTabletOptions {
   /** A person has said that the tablet moved here: a lease that is not its own becomes its own. */
   readonly forceForeignLease?: boolean | undefined
   readonly log: Logger
+  /** Ends the waiting: the request is withdrawn, and what was begun stays for the next one who returns the tablet. */
+  readonly signal: AbortSignal
   readonly onWait?: (waitingFor: string) => void
+  /** Told when the agent that was asked has ended, and this process does it. */
+  readonly onTakeOver?: () => void
 }
 
+const LOOK_EVERY = 250
+/** How often the agent that was asked is looked for, in milliseconds: one that has ended is waited for in vain. */
+const SEEK_EVERY = 3_000
+
 /**
- * Returns a tablet of this host to service for a person, Temporal or not: by asking the agent that looks after it, or, when none runs,
- * itself.
+ * Returns a tablet of this host to service for a person, Temporal or not: by asking the agent that looks after it, or, when none runs or
+ * it ends meanwhile, itself.
  * @throws Refused when the data directory of this host is another tablet's, or another user's, or its lease is not its own; whatever
  *   `returnToService` throws, and the lease stays then
  */
@@ -55,7 +64,7 @@ async function asOthersFile(cause: unknown, { alias, forceForeignLease }: Return
 }
 
 async function returnOwn(options: ReturnTabletOptions): Promise<ReturnOutcome> {
-  const { config, alias, log, onWait } = options
+  const { config, alias } = options
   const own = findTablet(config, alias)
   const { datadir } = await readServerLayout(own.mysql.mysqld, own.mysql.defaultsFile)
   const folder = privateFolderPath(datadir)
@@ -70,6 +79,18 @@ async function returnOwn(options: ReturnTabletOptions): Promise<ReturnOutcome> {
     )
   }
   await ownLease(datadir, alias, options.forceForeignLease === true)
+  for (;;) {
+    const returned = (await returnHere(own, options)) ?? (await askAgent(folder, options))
+    if (returned !== undefined) return returned
+    options.onTakeOver?.()
+  }
+}
+
+/** Undefined where an agent looks after the tablet. */
+async function returnHere(
+  own: TabletConfig,
+  { config, log, signal, onWait }: ReturnTabletOptions,
+): Promise<ReturnOutcome | undefined> {
   try {
     const open = await openTablet(config, own, { machine: await thisMachine(), log })
     try {
@@ -77,7 +98,7 @@ async function returnOwn(options: ReturnTabletOptions): Promise<ReturnOutcome> {
         by: 'person',
         meant: () => true,
         limits: config.backup,
-        signal: new AbortController().signal,
+        signal,
         ...(onWait === undefined ? {} : { onWait }),
       })
     } finally {
@@ -85,8 +106,8 @@ async function returnOwn(options: ReturnTabletOptions): Promise<ReturnOutcome> {
     }
   } catch (error) {
     if (!isError(error, 'TabletBusy')) throw error
+    return undefined
   }
-  return await askAgent(folder, onWait)
 }
 
 /** A lease that came with a copy of the data is not acted by before it was made the tablet's own; nobody else changes it meanwhile. */
@@ -103,8 +124,14 @@ async function ownLease(datadir: string, tablet: TabletAlias, force: boolean): P
   await file.replace({ ...lease, tablet, machineId, host, serverUuid: serverUuid ?? null })
 }
 
-/** The agent sees the request within seconds, acts by its own rules, and leaves its record when the tablet serves again. */
-async function askAgent(folder: string, onWait?: (waitingFor: string) => void): Promise<ReturnOutcome> {
+/**
+ * The agent sees the request within seconds, acts by its own rules, and leaves its record when the tablet serves again. Undefined when it
+ * has ended before.
+ */
+async function askAgent(
+  folder: string,
+  { signal, onWait }: Pick<ReturnTabletOptions, 'signal' | 'onWait'>,
+): Promise<ReturnOutcome | undefined> {
   const leaseFile = new LeaseFile(folder)
   const lease = await leaseFile.read()
   if (lease === undefined) return { outcome: 'nothing to do', type: null, lagSeconds: null, details: [] }
@@ -114,11 +141,19 @@ async function askAgent(folder: string, onWait?: (waitingFor: string) => void): 
     await giveToOwner(folder, request)
     onWait?.('the agent of this host to return the tablet')
     let failure = ''
-    while ((await leaseFile.read())?.token === lease.token) {
+    const isHeld = async () => (await leaseFile.read())?.token === lease.token
+    for (let sought = performance.now(); await isHeld(); ) {
+      if (performance.now() - sought > SEEK_EVERY) {
+        // Asked, not locked: an agent that starts just now is not kept from it.
+        const isGone = (await lockHolder(agentLockPath(folder))) === undefined
+        // Once more, since it may have done so just before its end.
+        if (isGone && (await isHeld())) return undefined
+        sought = performance.now()
+      }
       const last = await readFile(request, 'utf8').catch(() => failure)
       if (last !== failure) onWait?.(`the agent to try again, since ${last}`)
       failure = last
-      await delay(250)
+      await delay(LOOK_EVERY, undefined, { signal })
     }
   } finally {
     await rm(request, { force: true })
