@@ -9,17 +9,27 @@ import { type Poller, readPollers } from './pollers.ts'
 const POLL = 70_000
 const LOOK_EVERY = 1_000
 
-/** Agents on other machines that take the tablet's tasks too; none where Temporal cannot be asked, or does not let us ask. */
+/**
+ * Agents on other machines that take the tablet's tasks too; none where Temporal cannot be asked, or does not let us ask. To be asked while
+ * the tablet's own agent polls, which tells what time it is for Temporal.
+ */
 export async function agentsElsewhere(client: Client, alias: TabletAlias, machine: Machine): Promise<Poller[]> {
   const pollers = await readPollers(client, agentQueue(alias)).catch(() => [])
-  return pollers.filter(
-    ({ identity, lastSeen }) => isElsewhere(identity, machine) && Date.now() - lastSeen.getTime() < POLL,
-  )
+  return polledLately(pollers).filter(({ identity }) => isElsewhere(identity, machine))
+}
+
+/**
+ * Those of all pollers that may be alive. Temporal's clock says when each was seen, and this host's may be minutes off: the newest one is
+ * at most one poll old where one is alive.
+ */
+export function polledLately(pollers: readonly Poller[]): Poller[] {
+  const newest = Math.max(...pollers.map(({ lastSeen }) => lastSeen.getTime()))
+  return pollers.filter(({ lastSeen }) => newest - lastSeen.getTime() < POLL)
 }
 
 /**
  * Sees to it that no agent on another machine takes the tablet's tasks; on this one the lock in the data directory does. Temporal remembers
- * an agent that is gone, so one that polled lately is waited for: up to 70 s, until it polls again or is known not to.
+ * an agent that is gone for some minutes, so one that it knows is waited for: up to 70 s, until it polls again or is known not to.
  * @param onWait told once, when there is somebody to wait for
  * @throws TabletBusy when one polls; the signal's reason
  */
@@ -30,12 +40,15 @@ export async function assertSoleAgent(
   signal: AbortSignal,
   onWait: (identity: string) => void,
 ): Promise<void> {
-  const first = await agentsElsewhere(client, alias, machine)
+  const known = async () =>
+    (await readPollers(client, agentQueue(alias))).filter(({ identity }) => isElsewhere(identity, machine))
+  const first = await known().catch(() => [])
   const [someone] = first
   if (someone === undefined) return
   onWait(someone.identity)
-  for (;;) {
-    const seen = await agentsElsewhere(client, alias, machine)
+  // How old a poll is by this host's clock says nothing: that may be minutes off from Temporal's.
+  for (const since = performance.now(); performance.now() - since < POLL; ) {
+    const seen = await known().catch(() => first)
     if (seen.length === 0) return
     const alive = seen.find(
       ({ identity, lastSeen }) =>

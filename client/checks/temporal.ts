@@ -1,4 +1,5 @@
 import { CONTROL_QUEUE, SEARCH_ATTRIBUTES } from '../../model/runs.ts'
+import { formatClock } from '../output/clock.ts'
 import type { Tabletkeeper } from '../tabletkeeper.ts'
 import { type Check, failedCheck } from './check.ts'
 
@@ -18,7 +19,16 @@ export async function checkTemporal(keeper: Tabletkeeper): Promise<Check> {
         : `${attributes.size} of ${SEARCH_ATTRIBUTES.length} search attributes registered`
     const message = `${address}, namespace ${namespace}, ${registered}, control ×${polling.length}`
     if (polling.length > 0) return { verdict: 'OK', subject, message }
-    return { verdict: 'FAILED', subject, message, hint: 'Start tabletkeeper control on any host.' }
+    const hint = 'Start tabletkeeper control on any host.'
+    const [newest] = pollers
+    if (newest === undefined) return { verdict: 'FAILED', subject, message, hint }
+    // Two clocks were compared: whether control is there is proven by what is asked of it next.
+    return {
+      verdict: 'WARN',
+      subject,
+      message: `${message} (last seen ${formatClock(newest.lastSeen)} UTC: ${newest.identity})`,
+      hint: `${hint} Does it run? Then the clock of this host is ahead of Temporal's.`,
+    }
   } catch (error) {
     return failedCheck(subject, error)
   }

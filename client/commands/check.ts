@@ -53,6 +53,7 @@ async function* checksOf(config: Config): AsyncGenerator<Check> {
     if (temporal.verdict === 'FAILED') return
     const storage = await checkStorage(keeper, config.storage.kind)
     yield storage.check
+    if (temporal.verdict === 'WARN' && storage.check.verdict === 'FAILED') return
     const asked = await askTablets(keeper, tablets)
     yield* checkAgents(asked)
     const reports = asked.flatMap(({ answer }) => ('report' in answer ? [answer.report] : []))
