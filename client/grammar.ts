@@ -165,7 +165,10 @@ function defineSchedules(program: Command, act: Act): void {
     .option('--every <duration>', 'instead of --cron: 24h')
     .option('--jitter <duration>', 'start up to this much later, at random')
     .option('--timezone <name>', 'of --cron; default: UTC')
-    .option('--catch-up <duration>', 'how late a start that an outage prevented is made up for; default: 1h')
+    .option(
+      '--catch-up <duration>',
+      'how late a start that an outage of Temporal prevented is made up for; default: 1h',
+    )
     .addOption(concurrency())
     .option('--allow-primary', 'as for backup')
     .action((alias: string, options: CreateOptions, command: Command) =>

@@ -31,7 +31,7 @@ export interface NewSchedule extends RunSubject, ScheduleWords {
   readonly allowPrimary?: boolean
 }
 
-/** How late a missed backup is still made up for, after an outage of Temporal. */
+/** How late a start that an outage of Temporal prevented is still made up for; a run that was started waits for control however long. */
 const CATCH_UP = '1h'
 
 /** Schedules that are asked for at once, where all of them are listed. */
