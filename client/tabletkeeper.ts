@@ -281,12 +281,15 @@ export class Tabletkeeper implements AsyncDisposable {
   /** Runs a short workflow that changes nothing, so that nothing is lost when it is ended by its timeout. */
   async #ask<Answer>(type: string, workflowId: string, input: object, seconds: number): Promise<Answer> {
     return this.#call(async () => {
-      const started = await this.#client.workflow.start(type, {
-        taskQueue: CONTROL_QUEUE,
-        workflowId,
-        args: [input],
-        workflowExecutionTimeout: `${seconds + 60}s`,
-      })
+      // A proxy may take a call and never answer it.
+      const started = await this.#client.connection.withDeadline(Date.now() + seconds * 1000, () =>
+        this.#client.workflow.start(type, {
+          taskQueue: CONTROL_QUEUE,
+          workflowId,
+          args: [input],
+          workflowExecutionTimeout: `${seconds + 60}s`,
+        }),
+      )
       const run = new RunHandle<Answer>(this.#client, this.temporal, workflowId, started.firstExecutionRunId)
       return answerWithin(run, (seconds + 3) * 1000)
     })
