@@ -1,5 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { ApplicationFailure, type Client, WorkflowFailedError } from '@temporalio/client'
+import {
+  ApplicationFailure,
+  type Client,
+  ServiceError,
+  WorkflowFailedError,
+  type WorkflowHandle,
+} from '@temporalio/client'
+import type { Logger } from 'pino'
 import { messageOf } from '../model/errors.ts'
 import type { BootstrapInput } from '../model/runs.ts'
 import { formatDuration } from '../model/units.ts'
@@ -66,12 +73,30 @@ async function bootstrap(client: Client, open: OpenTablet, signal: AbortSignal):
       workflowIdConflictPolicy: 'USE_EXISTING',
     })
     log.info({ event: 'bootstrap', workflowId }, `${driver.alias} is empty: ${workflowId} restores it`)
-    // Not `result` alone: a native connection cannot be told to give up waiting for it (TODO of SDK 1.24).
-    while ((await run.describe()).status.name === 'RUNNING') await delay(LOOK_EVERY, undefined, { signal })
-    await run.result()
+    await endOf(run, log, signal)
     return undefined
   } catch (error) {
     return asFailure(error)
+  }
+}
+
+/** Resolves when the run has succeeded, and rejects when it has failed or is not there: it goes on while Temporal cannot be asked. */
+async function endOf(run: WorkflowHandle, log: Logger, signal: AbortSignal): Promise<void> {
+  for (let isTold = false; ; await delay(LOOK_EVERY, undefined, { signal })) {
+    try {
+      // Not `result` alone: a native connection cannot be told to give up waiting for it (TODO of SDK 1.24).
+      if ((await run.describe()).status.name !== 'RUNNING') return await run.result()
+      isTold = false
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      const { workflowId } = run
+      if (!isTold)
+        log.warn(
+          { event: 'temporal', workflowId, err: error },
+          `Temporal cannot be asked about ${workflowId}, which is not lost: ${messageOf(error)}`,
+        )
+      isTold = true
+    }
   }
 }
 
