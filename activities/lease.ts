@@ -24,6 +24,12 @@ export function leaseActivities(
           hint: 'Nothing was changed. To replace its data: tabletkeeper restore.',
         })
       }
+      if (kind === 'backup' && state.mysqld !== 'up') {
+        // Taken so, it would be given back with what the steps change of a mysqld that is started meanwhile.
+        throw new TabletkeeperError('MysqldFailed', `${driver.alias} is not taken: its mysqld is ${state.mysqld}`, {
+          hint: 'Nothing was changed. Start mysqld, and find out why it ended: its error log tells.',
+        })
+      }
       // Who schedules steps need not have asked for the preflight: what may be replaced is decided where it is taken.
       if (kind === 'restore') await assertReplaceable(context, kind, state)
       const up = state.mysqld === 'up'

@@ -49,13 +49,20 @@ describe('a copy belongs to one cleanly stopped mysqld', () => {
     await world?.[Symbol.asyncDispose]()
   })
 
-  async function backupWith(fault: Fault): Promise<Started> {
-    agent = await world.startAgent(replica.alias, { interceptors: withFaults(fault) })
+  async function backupWith(...faults: Fault[]): Promise<Started> {
+    agent = await world.startAgent(replica.alias, { interceptors: withFaults(...faults) })
     const before = await complete()
     return { run: await startBackup(world, replica.alias), before }
   }
 
   const complete = async (): Promise<Stored> => (await world.stored()).filter((backup) => backup.complete)
+
+  async function restart(): Promise<void> {
+    await replica.start()
+    await replica.query('SET GLOBAL super_read_only = ON')
+  }
+
+  const persisted = () => replica.query('SELECT variable_name FROM performance_schema.persisted_variables')
 
   async function writeByHand(): Promise<void> {
     await using connection = await replica.connect()
@@ -100,6 +107,17 @@ describe('a copy belongs to one cleanly stopped mysqld', () => {
     expect(await processesOf(replica)).toEqual([await replica.pid()])
     expect(await complete()).toContainEqual({ name: backup, complete: true })
     await expectInService(world, replica)
+  })
+
+  test('one that is down for a moment when the tablet is to be taken is waited for, and gets its own settings back', async () => {
+    const { run } = await backupWith(
+      { at: 'takeTablet', when: 'before', happens: () => replica.stop() },
+      { at: 'takeTablet', when: 'before', happens: restart },
+    )
+    const { backup } = await run.result()
+    expect(await complete()).toContainEqual({ name: backup, complete: true })
+    await expectInService(world, replica)
+    expect(await persisted()).toEqual([])
   })
 
   test('one that was killed instead of stopped is started and stopped again', async () => {
