@@ -5,12 +5,13 @@ import type { BackupForce } from '../model/runs.ts'
 import type { MysqlConnection } from '../mysql/admin/admin.ts'
 import { readServerState } from '../mysql/admin/server-state.ts'
 import { reduceDirtyPages } from '../mysql/process/quick-stop.ts'
-import { capturedSettingsSchema, setSuperReadOnly } from '../mysql/settings/settings.ts'
+import { capturedSettingsSchema, captureSettings, setSuperReadOnly } from '../mysql/settings/settings.ts'
 import { isBroken } from '../tablets/broken-replication.ts'
 import type { RunningTablet, TabletDriver, TabletState } from '../tablets/driver.ts'
 import { firstStartFile } from '../tablets/first-start.ts'
 import type { HoldingStep } from '../tablets/leased-tablet.ts'
 import { settleMysqld } from '../tablets/settle-mysqld.ts'
+import type { Attempt } from './activity.ts'
 import { assertStillSource } from './backup-source.ts'
 import { assertCommitsStillGoOn } from './commits-go-on.ts'
 import type { TabletActivities } from './contract.ts'
@@ -82,6 +83,7 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
         await using connection = await driver.connect()
         // The configuration and the preflight may be older than a failover; what is waited for gives time for another one.
         await assertMayStop(context, step, connection, force)
+        if (step.lease.captured === null) await takeRunning(context, step, connection, attempt)
         attempt.sign({ waitingFor: 'dirty pages to be written' })
         await reduceDirtyPages(connection, step.signal)
         attempt.sign({ waitingFor: 'files at rest to be cloned' })
@@ -196,8 +198,22 @@ async function assertMayStop(
   if (lease.kind === 'backup') {
     await assertStillSource(context, lease, state, connection)
     if (lease.returnTo !== 'PRIMARY') await assertCommitsStillGoOn(context, connection)
-  } else await assertReplaceable(context, 'restore', state)
+  } else await assertReplaceable(context, lease.kind, state)
   return state
+}
+
+/** Notes what must be given back of a mysqld that was down when its tablet was taken and runs now, and has its clients leave. */
+async function takeRunning(
+  { tablet, config }: TabletContext,
+  step: HoldingStep,
+  connection: MysqlConnection,
+  attempt: Attempt,
+): Promise<void> {
+  const captured = await captureSettings(connection)
+  const { serverUuid } = await readServerState(connection)
+  await step.update({ captured, mysqldRan: true, serverUuid })
+  attempt.sign({ waitingFor: 'client sessions to leave' })
+  await tablet.driver.drain(config.backup.drainTimeout, step.signal)
 }
 
 /** What the tablet is like, also where an earlier attempt died while mysqld was stopping: it answers nobody then, for minutes perhaps. */

@@ -1,5 +1,6 @@
 import { cp, mkdir, open, readdir, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { RunHandle } from '../../client/run-handle.ts'
 import { parseBackupName } from '../../model/backup-name.ts'
@@ -128,6 +129,33 @@ describe('a restore into a tablet that has data', () => {
       expect(await run.result()).toMatchObject({ backup: first.backup })
       await expectRestored(world, tablet, before)
     })
+  })
+
+  test.each([
+    ['goes back when the restore fails', true],
+    ['is as before on the new data', false],
+  ] as const)('of a mysqld that is started only after the tablet was taken: it %s', async (_what, fails) => {
+    const before = await standingOf(tablet)
+    await tablet.stop()
+    const starts = async () => {
+      await tablet.start()
+      await tablet.query('SET GLOBAL super_read_only = ON')
+    }
+    const breaks = () => {
+      if (fails) throw ApplicationFailure.nonRetryable('made to fail', 'CorruptBackup')
+    }
+    await restore(
+      tablet,
+      withAgent({ replaceData: 'always' }),
+      {},
+      async (run) => {
+        if (fails) expect(await failureOf(run)).toMatchObject({ type: 'CorruptBackup', step: 'downloadFiles' })
+        else expect(await run.result()).toMatchObject({ backup: second.backup })
+        await (fails ? expectOldData : expectRestored)(world, tablet, before)
+      },
+      { at: 'stopMysqld', when: 'before', happens: starts },
+      { at: 'downloadFiles', when: 'before', happens: breaks },
+    )
   })
 
   test('is refused where a replica is broken, which is bootstrapped when its data were moved aside', async () => {
