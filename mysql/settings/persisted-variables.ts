@@ -23,6 +23,9 @@ const SECTIONS = [
 
 type Section = (typeof SECTIONS)[number]
 
+/** The old name under which mysqld keeps `skip_replica_start` a second time. */
+export const OLD_NAMES = ['skip_slave_start']
+
 export const NOTHING_PERSISTED: PersistedVariables = { Version: VERSION }
 
 /**

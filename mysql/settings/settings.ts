@@ -4,6 +4,8 @@ import type { MysqlConnection } from '../admin/admin.ts'
 import { applyReplicationFilters, readReplicationFilters, replicationFiltersSchema } from '../replication/filters.ts'
 import { readReplication } from '../replication/replication.ts'
 import { readGlobals, setGlobal } from './global-variables.ts'
+import { readPersisted, replacePersisted } from './persisted-file.ts'
+import { OLD_NAMES, persistedValue, withoutPersisted, withPersisted } from './persisted-variables.ts'
 
 /** The settings of `guardRestart`, which mysqld reads from its data directory whoever starts it. */
 const GUARD = ['skip_replica_start', 'super_read_only'] as const
@@ -92,6 +94,15 @@ function asRecord(variables: readonly z.infer<typeof variableSchema>[]): Record<
 /** Makes sure that whoever starts this mysqld next gets it read-only and not replicating. `applySettings` lifts it. */
 export async function guardRestart(connection: MysqlConnection): Promise<void> {
   for (const name of GUARD) await connection.execute(`SET PERSIST_ONLY ${name} = ON`)
+}
+
+/** The same of a mysqld that has ended without being told: a service starts it with arguments of its own. */
+export async function guardStart(datadir: string): Promise<void> {
+  const persisted = await readPersisted(datadir)
+  if (GUARD.every((name) => persistedValue(persisted, name) === 'ON')) return
+  const current = withoutPersisted(persisted, OLD_NAMES)
+  const readOnly = withPersisted(current, 'mysql_dynamic_variables', { super_read_only: 'ON' })
+  await replacePersisted(datadir, withPersisted(readOnly, 'mysql_static_variables', { skip_replica_start: 'ON' }))
 }
 
 /**

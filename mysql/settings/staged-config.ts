@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { giveToOwner } from '../data/private-folder.ts'
 import { orMissing } from '../system/system-error.ts'
 import type { ServerLayout } from './my-cnf.ts'
+import { readPersisted } from './persisted-file.ts'
 import {
   formatPersisted,
-  NOTHING_PERSISTED,
+  OLD_NAMES,
   PERSISTED_FILE,
   type PersistedVariables,
-  parsePersisted,
   persistedValue,
   withoutPersisted,
   withPersisted,
@@ -47,9 +47,6 @@ const NEW_SERVER = { replica_skip_errors: '1396' } as const
 /** What is persisted for a first start only. */
 export const FIRST_START_VARIABLES = [FIRST_START.dynamic, FIRST_START.static, NEW_SERVER].flatMap(Object.keys)
 
-/** The old name under which mysqld keeps `skip_replica_start` a second time. */
-const OLD_NAMES = ['skip_slave_start']
-
 /**
  * Writes what makes staged data this host's: `auto.cnf` with the server UUID that the host has (a new one on a new host), and
  * `mysqld-auto.cnf` with what the host had persisted, a fresh `server_id`, and the settings of a quiet first start. A `server_id` that was
@@ -62,9 +59,7 @@ export async function prepareStaged(
   target: Pick<ServerLayout, 'datadir'>,
   data: 'restored' | 'new' = 'restored',
 ): Promise<StagedIdentity> {
-  const own = join(target.datadir, PERSISTED_FILE)
-  const text = await orMissing(readFile(own, 'utf8'))
-  const persisted = text === undefined ? NOTHING_PERSISTED : parsePersisted(text, own)
+  const persisted = await readPersisted(target.datadir)
   const serverId = freshServerId()
   const serverUuid = (await serverUuidOf(target.datadir)) ?? randomUUID()
   await write(target.datadir, join(staging, IDENTITY_FILE), `[auto]\nserver-uuid=${serverUuid}\n`)

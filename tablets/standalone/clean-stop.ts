@@ -5,7 +5,7 @@ import { proveCleanShutdown } from '../../mysql/process/clean-shutdown.ts'
 import type { Mysqld } from '../../mysql/process/process.ts'
 import { setFastShutdown } from '../../mysql/process/quick-stop.ts'
 import type { ServerLayout } from '../../mysql/settings/my-cnf.ts'
-import { guardRestart } from '../../mysql/settings/settings.ts'
+import { guardRestart, guardStart } from '../../mysql/settings/settings.ts'
 
 const ATTEMPTS = 3
 
@@ -35,6 +35,9 @@ export async function stopCleanly(
       await guardRestart(connection)
       await setFastShutdown(connection, 1)
       await mysqld.stop(connection, { signal, timeout: STOP_LIMIT })
+    } else {
+      // It ended by itself: the next start, here or after the copy, is to be as quiet as one after our own stop.
+      await guardStart(layout.datadir)
     }
     const proof = await proveCleanShutdown(layout)
     if (proof.clean) return { lsn: proof.lsn }
