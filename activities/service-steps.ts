@@ -90,8 +90,10 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
         await clones.cloneAhead(step.lease.token, step.signal)
         const { server } = await assertMayStop(context, step, connection, force)
         if (step.lease.kind === 'restore') await step.update({ replaced: String(server.gtidExecuted) })
-      } else if (step.lease.kind === 'restore' && !step.lease.mysqldRan) {
-        return { lsn: null }
+      } else if (step.lease.kind === 'restore') {
+        if (!step.lease.mysqldRan) return { lsn: null }
+        // Nobody has seen what its data have executed, so that nobody could tell at the end whether the primary has all of it.
+        if (step.lease.replaced === undefined && config.agent.replaceData === 'redundant') throw endedByItself(false)
       }
       attempt.sign({ waitingFor: 'mysqld to stop cleanly' })
       const { lsn } = await driver.stopMysqld(step.signal)
@@ -194,12 +196,19 @@ async function assertMayStop(
   // First, since it may take its time.
   if (lease.kind === 'backup' && lease.returnTo !== 'PRIMARY') await assertSpared(context, force, signal)
   const state = await context.tablet.driver.describe()
-  if (state.mysqld !== 'up') throw new TabletkeeperError('MysqldFailed', 'mysqld ended before it was told to stop')
+  if (state.mysqld !== 'up') throw endedByItself(true)
   if (lease.kind === 'backup') {
     await assertStillSource(context, lease, state, connection)
     if (lease.returnTo !== 'PRIMARY') await assertCommitsStillGoOn(context, connection)
   } else await assertReplaceable(context, lease.kind, state)
   return state
+}
+
+function endedByItself(retryable: boolean): TabletkeeperError {
+  return new TabletkeeperError('MysqldFailed', 'mysqld ended before it was told to stop', {
+    retryable,
+    hint: 'Its error log tells why. Nothing was copied or replaced; start the run again when mysqld stays up.',
+  })
 }
 
 /** Notes what must be given back of a mysqld that was down when its tablet was taken and runs now, and has its clients leave. */

@@ -149,6 +149,18 @@ describe('whatever ends a restore, its tablet serves the old data or the new, wh
     )
   })
 
+  test.concurrent('a mysqld that is killed before the run has seen what its data have executed', async () => {
+    await restoring(
+      (tablet) => [{ at: 'stopMysqld', when: 'before', happens: () => tablet.kill() }],
+      async ({ tablet, before, run }) => {
+        const message = 'mysqld ended before it was told to stop'
+        const step = 'stopMysqld'
+        expect(await failureOf(run)).toMatchObject({ type: 'MysqldFailed', message, step, returnedBy: 'workflow' })
+        await expectOldData(world, tablet, before)
+      },
+    )
+  })
+
   test.concurrent('a mysqld that is killed on the new data', async () => {
     await restoring(
       (tablet) => [{ at: 'rejoin', when: 'before', happens: () => tablet.kill() }],
