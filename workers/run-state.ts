@@ -40,10 +40,8 @@ export async function endInterruptedSteps(client: Client, queue: string, run: Ru
     for (const { activityId, activityType, activityOptions, state } of raw.pendingActivities ?? []) {
       if (state !== STARTED || activityOptions?.taskQueue?.name !== queue || !activityId) continue
       const step = activityType?.name ?? activityId
-      await activity.fail(
-        { workflowId, runId, activityId },
-        ApplicationFailure.retryable(`the agent ended in mid-step ${step}`, 'AgentRestarted'),
-      )
+      const failure = ApplicationFailure.retryable(`the agent ended in mid-step ${step}`, 'AgentRestarted')
+      await withinLimit(activity.fail({ workflowId, runId, activityId }, failure))
       log.info({ event: 'interrupted', workflowId, step }, `step ${step} was interrupted: its retry is asked for now`)
     }
   } catch (error) {

@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { NativeConnection, Worker } from '@temporalio/worker'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { CONTROL_QUEUE } from '../../model/runs.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { agentQueue, CONTROL_QUEUE } from '../../model/runs.ts'
 import type { Milliseconds } from '../../model/units.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
 import { LeaseFile } from '../../tablets/lease-file.ts'
+import { endInterruptedSteps } from '../../workers/run-state.ts'
 import { eventually, expectInService, expectNothingPublished } from './assertions.ts'
 import { type Gate, gateAt, withFaults } from './faults.ts'
 import { awaitReturned, leaseOf, startBackup } from './held-tablet.ts'
@@ -102,6 +103,20 @@ describe('a run that ends without a word', () => {
     }
     await expectBack(replicas)
   })
+})
+
+test('a server that hangs when it is told of interrupted steps keeps no agent from its work', async () => {
+  const [held] = await heldRuns(replicas.slice(0, 1))
+  if (held === undefined) throw new Error('nothing is held')
+  const { workflowId, runId } = held.run
+  const fail = vi.spyOn(world.client.activity, 'fail').mockReturnValue(new Promise<void>(() => undefined))
+  onTestFinished(() => fail.mockRestore())
+  const queue = agentQueue(held.tablet.alias)
+  await endInterruptedSteps(world.client, queue, { namespace: 'default', workflowId, runId }, world.log)
+  expect(fail).toHaveBeenCalledOnce()
+  held.gate.open()
+  await held.run.cancel()
+  await expectBack([held.tablet])
 })
 
 describe("the dead man's timeout", () => {
