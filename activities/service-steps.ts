@@ -123,6 +123,11 @@ export function tabletActivities(context: TabletContext): Pick<TabletActivities,
       const { returnTo, captured } = step.lease
       if (returnTo === null)
         throw new TabletkeeperError('FenceBroken', `the data of ${driver.alias} are not proven yet`)
+      if (after === 'backup' && (await settledState(driver, step.signal)).mysqld === 'down') {
+        // What was copied is proven by now, and no other step starts what ended while an earlier attempt caught up.
+        attempt.sign({ waitingFor: 'mysqld to start' })
+        await driver.startMysqld({ signal: step.signal })
+      }
       if (after === 'restore') {
         await primaryAwaited(context, step, attempt)
         await driver.configureReplication(step.lease.overridden, step.signal)

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { RunHandle } from '../../client/run-handle.ts'
 import type { BackupResult } from '../../model/runs.ts'
@@ -125,6 +126,19 @@ describe('a copy belongs to one cleanly stopped mysqld', () => {
     const { backup } = await run.result()
     expect(await complete()).toContainEqual({ name: backup, complete: true })
     await expectInService(world, replica)
+  })
+
+  test('one that ends while the tablet catches up is started once more, since the copy was proven before', async () => {
+    const happens = async (): Promise<void> => {
+      await replica.kill()
+      throw ApplicationFailure.retryable('the connection to mysqld was lost', 'MysqldFailed')
+    }
+    const { run } = await backupWith({ at: 'rejoin', when: 'after', happens })
+    const { backup, type } = await run.result()
+    expect(type).toBe('REPLICA')
+    expect(await complete()).toContainEqual({ name: backup, complete: true })
+    await expectInService(world, replica)
+    expect(await persisted()).toEqual([])
   })
 
   test('one that comes up with other transactions than were read is no proof of the position', async () => {
