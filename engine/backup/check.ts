@@ -7,8 +7,7 @@ import type { CopiedFile } from './copied-file.ts'
 const ASKED_AT_ONCE = 16
 
 /**
- * Asks the storage itself whether it has every object of a backup at its size, and no others, before a MANIFEST says so. It goes by the
- * listing, and asks for an object that is missing there by its name: a listing may be late.
+ * Asks the storage itself whether it has every object of a backup at its size, and no others, before a MANIFEST says so.
  * @throws CorruptBackup naming the first object that is missing, of another size, or not the backup's; the errors of the store
  */
 export async function checkStored(
@@ -17,12 +16,7 @@ export async function checkStored(
   files: readonly Pick<CopiedFile, 'stored'>[],
   signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
-  const sizes = new Map(await storedSizes(store, directory))
-  const unlisted = Array.from(files.keys(), (index) => `${directory}${index}`).filter((key) => !sizes.has(key))
-  await inParallel(unlisted, ASKED_AT_ONCE, signal, async (key) => {
-    const found = await store.head(key)
-    if (found !== undefined) sizes.set(key, found.size)
-  })
+  const sizes = await storedSizes(store, directory, files.length, signal)
   files.forEach(({ stored }, index) => {
     assertStored(sizes, `${directory}${index}`, stored)
   })
@@ -37,10 +31,26 @@ export async function checkStored(
   }
 }
 
-/** Stored sizes of all objects below a directory, by key. */
-export async function storedSizes(store: ObjectStore, directory: string): Promise<ReadonlyMap<string, number>> {
+/**
+ * Stored sizes of all objects below a directory, by key, as the store lists them. Those of a backup's objects that are missing there it is
+ * asked for by their names: a listing may be late.
+ * @param count of the backup's objects, which are called 0, 1, …
+ * @throws the errors of the store; the signal's reason
+ */
+export async function storedSizes(
+  store: ObjectStore,
+  directory: string,
+  count: number,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
   const { objects } = await store.list(directory)
-  return new Map(objects.map(({ key, size }) => [key, size]))
+  const sizes = new Map(objects.map(({ key, size }) => [key, size]))
+  const unlisted = Array.from({ length: count }, (_, index) => `${directory}${index}`).filter((key) => !sizes.has(key))
+  await inParallel(unlisted, ASKED_AT_ONCE, signal, async (key) => {
+    const found = await store.head(key)
+    if (found !== undefined) sizes.set(key, found.size)
+  })
+  return sizes
 }
 
 /**

@@ -64,7 +64,8 @@ export async function restoreFiles(copy: RestoreCopy): Promise<{ readonly bytes:
   const { manifest, store, directory, roots, signal } = copy
   using _ = heapForCopyOf(manifest.FileEntries.length)
   const decompression = decompressionOf(manifest)
-  const files = planRestore(manifest, directory, roots, await storedSizes(store, directory))
+  const sizes = await storedSizes(store, directory, manifest.FileEntries.length, signal)
+  const files = planRestore(manifest, directory, roots, sizes)
   // A store that hung: another attempt may have gone on with the ledger since.
   signal.throwIfAborted()
   await using ledger = await RestoreLedger.open(copy.ledger, manifest)

@@ -67,7 +67,7 @@ export async function verifyBackup(copy: VerifyCopy): Promise<Verification> {
   const { manifest, store, directory, concurrency, signal } = copy
   const decompression = decompressionOf(manifest)
   const findings = new VerifyFindings(manifest, directory)
-  const sizes = await storedSizes(store, directory)
+  const sizes = await storedSizes(store, directory, manifest.FileEntries.length, signal)
   const objects = objectsThere(copy, sizes, findings).toSorted((a, b) => b.storedSize - a.storedSize)
   using meter = new ProgressMeter(
     objects.map(({ framed, storedSize }) => framed?.plain ?? storedSize),

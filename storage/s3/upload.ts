@@ -7,7 +7,7 @@ import type { Upload } from '../object-store.ts'
 import type { S3Connection } from './connection.ts'
 import { listLevel } from './listing.ts'
 import { abortMultipart, listMultipartUploads, MultipartUpload, type StoredPart } from './multipart.ts'
-import { putObject } from './object.ts'
+import { headObject, putObject } from './object.ts'
 import { type PartPlan, PieceCursor } from './parts.ts'
 import { Segment } from './segments.ts'
 import { type Begun, S3Writer } from './writer.ts'
@@ -82,9 +82,13 @@ export class S3Upload implements Upload {
     // An object that somebody else had stored was refused when ours was finished.
     const { objects } = await listLevel(s3, directory)
     const visible = new Set(objects.map(({ key }) => key))
-    const lost = names.find((name) => !visible.has(directory + name))
-    if (lost !== undefined) throw writtenIsLost(s3.description, directory + lost)
-    await this.#dropLeftovers(new Set(names.map((name) => directory + name)))
+    const keys = names.map((name) => directory + name)
+    const unlisted = keys.filter((key) => !visible.has(key))
+    // A listing may be late, and nothing mends what was called lost.
+    await forAll(unlisted, AT_ONCE, async (key) => {
+      if ((await headObject(s3, key)) === undefined) throw writtenIsLost(s3.description, key)
+    })
+    await this.#dropLeftovers(new Set(keys))
   }
 
   /** What attempts that were given up have left of objects that are whole: nobody else would look for it, and it is paid for. */

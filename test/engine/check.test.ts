@@ -2,10 +2,11 @@ import { rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkStored } from '../../engine/backup/check.ts'
+import { verifyBackup } from '../../engine/verify/verify-copy.ts'
 import type { Listing } from '../../storage/object-store.ts'
 import { temporaryDirectory } from '../storage/temporary-directory.ts'
 import { InterferedStore } from './interfered-store.ts'
-import { copy, DIRECTORY } from './sample-backup.ts'
+import { copy, DIRECTORY, manifestFor, restore } from './sample-backup.ts'
 import { writeContent } from './sample-content.ts'
 
 async function backup() {
@@ -84,5 +85,31 @@ describe('before a MANIFEST says that objects are there', () => {
       type: 'CorruptBackup',
       message: expect.stringContaining(`${DIRECTORY}2 has 1 bytes`),
     })
+  })
+})
+
+describe('a backup whose objects are listed late', () => {
+  test.each(['tabletkeeper', 'vitess'] as const)('is restored, and is no damaged one (of %s)', async (maker) => {
+    const { root, copied } = await backup()
+    const late = new InterferedStore(root, { onList: (listing) => amended(amended(listing, 0), 1) })
+    const manifest = manifestFor(copied, maker)
+    await restore(manifest, { store: late })
+    const { signal } = new AbortController()
+    const verifying = { manifest, store: late, directory: DIRECTORY, concurrency: 2, signal, onProgress: () => {} }
+    expect(await verifyBackup(verifying)).toMatchObject({ files: 3, damagedObjects: 0, warnings: [] })
+  })
+
+  test('is neither where one is missing indeed', async () => {
+    const { root, copied, object } = await backup()
+    await rm(object(2))
+    const late = new InterferedStore(root, { onList: (listing) => amended(listing, 1) })
+    const manifest = manifestFor(copied, 'tabletkeeper')
+    await expect(restore(manifest, { store: late })).rejects.toMatchObject({
+      type: 'CorruptBackup',
+      message: expect.stringContaining(`${DIRECTORY}2 is missing`),
+    })
+    const { signal } = new AbortController()
+    const verifying = { manifest, store: late, directory: DIRECTORY, concurrency: 2, signal, onProgress: () => {} }
+    expect(await verifyBackup(verifying)).toMatchObject({ damagedObjects: 1 })
   })
 })
