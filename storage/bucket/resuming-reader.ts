@@ -7,9 +7,12 @@ const BARREN_ANSWERS = 5
 /** Answers that one object or range may take in all. */
 const ANSWERS = 50
 
-export interface Reading extends ByteRange {
-  /** The same bytes from `from` on. */
-  again(from: number): Promise<Readable>
+export interface Reading {
+  readonly start: number
+  /** Included; undefined where the answer did not say how long it is: it is not gone on with. */
+  readonly end: number | undefined
+  /** What is left of the same bytes. */
+  again(rest: ByteRange): Promise<Readable>
   /** Looks at every piece, in order. */
   onBytes?(bytes: Buffer): void
   /** Why what was given is not what was stored, or undefined. */
@@ -48,12 +51,18 @@ export class ResumingReader extends Readable {
     body.on('data', (bytes: Buffer) => {
       this.#barren = 0
       this.#at += bytes.length
+      const { end } = this.#reading
+      if (end !== undefined && this.#at > end + 1) {
+        this.#fail(new Error('more came than was asked for'))
+        return
+      }
       this.#reading.onBytes?.(bytes)
       if (!this.push(bytes)) body.pause()
     })
     const ended = (error?: unknown) => {
       if (this.destroyed || this.#isWhole || body !== this.#body) return
-      if (this.#at <= this.#reading.end) void this.#goOn(error ?? new Error('the answer ended too early'))
+      const { end } = this.#reading
+      if (end !== undefined && this.#at <= end) void this.#goOn(end, error ?? new Error('the answer ended too early'))
       // All bytes are there, and are not those that were stored.
       else if (error !== undefined) this.#fail(error)
       else this.#end()
@@ -74,7 +83,7 @@ export class ResumingReader extends Readable {
     this.push(null)
   }
 
-  async #goOn(why: unknown): Promise<void> {
+  async #goOn(end: number, why: unknown): Promise<void> {
     this.#answers += 1
     this.#barren += 1
     // Nothing more comes by the old one.
@@ -83,7 +92,7 @@ export class ResumingReader extends Readable {
       if (this.#answers > ANSWERS || this.#barren > BARREN_ANSWERS) throw why
       await pause(100 * 2 ** this.#barren * Math.random())
       if (this.destroyed) return
-      const body = await this.#reading.again(this.#at)
+      const body = await this.#reading.again({ start: this.#at, end })
       if (this.destroyed) {
         body.destroy()
         return
@@ -97,6 +106,7 @@ export class ResumingReader extends Readable {
 
   #fail(error: unknown): void {
     const { start, end } = this.#reading
-    this.destroy(this.#reading.error(error, `at byte ${this.#at - start} of ${end + 1 - start}`))
+    const all = end === undefined ? '' : ` of ${end + 1 - start}`
+    this.destroy(this.#reading.error(error, `at byte ${this.#at - start}${all}`))
   }
 }

@@ -33,10 +33,10 @@ export async function readObject(gcs: GcsConnection, key: ObjectKey, range?: Byt
   return new ResumingReader(body, {
     start,
     end,
-    again: async (from) => {
-      const rest = await open(gcs, key, { start: from, end }, generation)
-      if (rest === undefined || rest.status === 416) throw replaced(gcs, key)
-      return rest.body
+    again: async (rest) => {
+      const again = await open(gcs, key, rest, generation)
+      if (again === undefined || again.status === 416) throw replaced(gcs, key)
+      return again.body
     },
     ...(checksum === undefined
       ? {}

@@ -40,15 +40,24 @@ export async function readObject(
   }
   const body = bodyOf(answer)
   const size = sizeOf(answer)
-  if (range !== undefined && (size <= range.end || answer.ContentRange === undefined)) {
+  const isShorter = range !== undefined && size !== undefined && size <= range.end
+  if (range !== undefined && (isShorter || !beginsAt(answer, range.start))) {
     body.destroy()
-    throw size <= range.end ? shorter(key, range, size) : ignored(key, s3)
+    if (isShorter) throw shorter(key, range, size)
+    throw answer.ContentRange === undefined ? ignored(key, s3) : otherRange(key, s3)
   }
-  const { start, end } = range ?? { start: 0, end: size - 1 }
+  const { start, end } = range ?? { start: 0, end: size === undefined ? undefined : size - 1 }
   return new ResumingReader(body, {
     start,
     end,
-    again: async (from) => bodyOf(await request({ start: from, end }, answer.ETag)),
+    again: async (rest) => {
+      // Who has nothing yet needs no range.
+      const asked = range === undefined && rest.start === 0 ? undefined : rest
+      const again = await request(asked, answer.ETag)
+      if (asked === undefined || beginsAt(again, asked.start)) return bodyOf(again)
+      bodyOf(again).destroy()
+      throw otherRange(key, s3)
+    },
     error: (error, done) => failure(s3, doing, error, done),
   })
 }
@@ -76,10 +85,16 @@ function bodyOf({ Body }: GetObjectCommandOutput): Readable {
   throw new TypeError('the SDK gave no stream')
 }
 
-/** Of the whole object. */
-function sizeOf({ ContentRange, ContentLength }: GetObjectCommandOutput): number {
-  const total = /\/(\d+)$/.exec(ContentRange ?? '')?.[1]
-  return total === undefined ? (ContentLength ?? 0) : Number(total)
+/** Of the whole object; undefined where the answer does not say it. */
+function sizeOf({ ContentRange, ContentLength }: GetObjectCommandOutput): number | undefined {
+  if (ContentRange === undefined) return ContentLength
+  const total = /\/(\d+)$/.exec(ContentRange)?.[1]
+  return total === undefined ? undefined : Number(total)
+}
+
+/** Whether it is an answer to who asked for bytes from `start` on. */
+function beginsAt({ ContentRange }: GetObjectCommandOutput, start: number): boolean {
+  return ContentRange?.startsWith(`bytes ${start}-`) ?? false
 }
 
 function assertRange(key: ObjectKey, { start, end }: ByteRange): void {
@@ -94,6 +109,14 @@ function ignored(key: ObjectKey, s3: S3Connection): TabletkeeperError {
     {
       hint: 'Backups are restored by ranges: use another store, or go to this one without a proxy.',
     },
+  )
+}
+
+function otherRange(key: ObjectKey, s3: S3Connection): TabletkeeperError {
+  return new TabletkeeperError(
+    'StorageUnavailable',
+    `${s3.description} gave other bytes of ${key} than those that it was asked for`,
+    { hint: 'Look at the network on the way to it: a proxy perhaps ignores which range was asked for.' },
   )
 }
 

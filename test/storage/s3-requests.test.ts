@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
@@ -121,5 +122,79 @@ describe('an answer to a read', () => {
     await Promise.all(Array.from({ length: 4 }, () => read(store)))
     expect(await read(store)).toBe('answer 5')
     expect(asked()).toBe(6)
+  })
+})
+
+describe('a read that breaks off', () => {
+  /** Bodies give what has come by whole pieces of this size. */
+  const PIECE = 1024 * 1024
+  const OBJECT = randomBytes(PIECE + 1000)
+
+  /** Reads an object of which the first answer has no more than was read so far, with some bytes that nobody got. */
+  async function readOn(again: (response: ServerResponse) => void): Promise<Buffer> {
+    const first: ServerResponse[] = []
+    const { store } = await served((response, index) => {
+      if (index > 0) {
+        again(response)
+        return
+      }
+      first.push(response)
+      response.writeHead(200, { etag: '"e"', 'content-length': OBJECT.length }).write(OBJECT.subarray(0, PIECE + 5))
+    })
+    const pieces: Buffer[] = []
+    for await (const piece of await store.get('a')) {
+      pieces.push(piece)
+      for (const response of first) response.destroy()
+    }
+    return Buffer.concat(pieces)
+  }
+
+  const giving = (bytes: Buffer, range: string) => (response: ServerResponse) =>
+    void response.writeHead(206, { etag: '"e"', 'content-length': bytes.length, 'content-range': range }).end(bytes)
+
+  test('is gone on with where it ended', async () => {
+    const rest = giving(OBJECT.subarray(PIECE), `bytes ${PIECE}-${OBJECT.length - 1}/${OBJECT.length}`)
+    expect(OBJECT.equals(await readOn(rest))).toBe(true)
+  })
+
+  test('is begun anew without a range where nothing was read of it', async () => {
+    const { store } = await served((response, index) => {
+      if (index > 0) give(response, 'whole')
+      else response.writeHead(200, { etag: '"e"', 'content-length': 5 }).write('wh', () => response.destroy())
+    })
+    expect(await read(store)).toBe('whole')
+  })
+
+  test.each([
+    [
+      'all of the object',
+      (response: ServerResponse) =>
+        void response.writeHead(200, { etag: '"e"', 'content-length': OBJECT.length }).end(OBJECT),
+    ],
+    ['as many bytes of its beginning', giving(OBJECT.subarray(0, 1000), `bytes 0-999/${OBJECT.length}`)],
+    ['more than is left', giving(randomBytes(1001), `bytes ${PIECE}-${PIECE + 1000}/${PIECE + 1001}`)],
+  ])('is not gone on with by %s', async (_, again) => {
+    await expect(readOn(again)).rejects.toMatchObject({ type: 'StorageUnavailable', retryable: true })
+  })
+})
+
+describe('a read of a range', () => {
+  const readRange = async (store: ObjectStore) => String(await buffer(await store.get('a', { start: 2, end: 5 })))
+  const answering = (text: string, range: string) =>
+    served((response) =>
+      response.writeHead(206, { etag: '"e"', 'content-length': text.length, 'content-range': range }).end(text),
+    )
+
+  test('takes an answer that does not say how large the object is', async () => {
+    const { store } = await answering('2345', 'bytes 2-5/*')
+    expect(await readRange(store)).toBe('2345')
+  })
+
+  test.each([
+    ['another range', '0123', 'bytes 0-3/10'],
+    ['more than was asked for', '23456789', 'bytes 2-9/10'],
+  ])('takes no answer of %s', async (_, text, range) => {
+    const { store } = await answering(text, range)
+    await expect(readRange(store)).rejects.toMatchObject({ type: 'StorageUnavailable', retryable: true })
   })
 })
