@@ -4,6 +4,7 @@ import type { Listing, ObjectInfo } from '../object-store.ts'
 import type { S3Connection } from './connection.ts'
 import { listMultipartUploads } from './multipart.ts'
 import { wholeSeconds } from './object.ts'
+import { nextMarker } from './pages.ts'
 
 export interface ListingOptions {
   /** Only one level, whose prefixes end in it. */
@@ -39,8 +40,8 @@ export async function listObjects(s3: S3Connection, prefix: string, options: Lis
       const name = s3.nameOf(Prefix)
       if (isShown(name)) prefixes.push(name)
     }
-    token = answer.IsTruncated && !firstPage ? answer.NextContinuationToken : undefined
-    if (token === undefined) break
+    if (!answer.IsTruncated || firstPage) break
+    token = nextMarker(s3, doing, answer.NextContinuationToken, token)
   }
   return { objects: objects.sort((a, b) => (a.key < b.key ? -1 : 1)), prefixes: prefixes.sort() }
 }

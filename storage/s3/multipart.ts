@@ -10,6 +10,7 @@ import {
 import type { Doing, S3Connection } from './connection.ts'
 import { named } from './errors.ts'
 import { newObjectParameters } from './object.ts'
+import { nextMarker } from './pages.ts'
 
 /** The store calculates the CRC-32 of the object from those of its parts, and keeps it. */
 const OF_WHOLE_OBJECT = { ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' } as const
@@ -158,7 +159,7 @@ export class MultipartUpload {
         } = await this.#s3.try((client) => client.send(new ListPartsCommand(page)))
         for (const part of Parts) this.#add(part.PartNumber ?? 0, part.Size ?? 0, part.ETag, part.ChecksumCRC32)
         if (!IsTruncated) return true
-        marker = NextPartNumberMarker
+        marker = nextMarker(this.#s3, doing, NextPartNumberMarker, marker)
       } catch (error) {
         if (named(error, 'NoSuchUpload')) return false
         throw this.#s3.error(error, doing)
@@ -177,7 +178,7 @@ export interface BegunUpload {
 export async function listMultipartUploads(s3: S3Connection, prefix: string): Promise<readonly BegunUpload[]> {
   const doing = { doing: `list uploads of ${prefix}`, right: 's3:ListBucketMultipartUploads' }
   const found: BegunUpload[] = []
-  for (let markers = {}; ; ) {
+  for (let markers: { readonly KeyMarker?: string; readonly UploadIdMarker?: string | undefined } = {}; ; ) {
     const page = { Bucket: s3.bucket, Prefix: s3.keyOf(prefix), ...markers }
     const answer = await s3.ask(doing, (client) => client.send(new ListMultipartUploadsCommand(page)))
     for (const { Key, UploadId, Initiated } of answer.Uploads ?? []) {
@@ -185,7 +186,10 @@ export async function listMultipartUploads(s3: S3Connection, prefix: string): Pr
       found.push({ key: s3.nameOf(Key), uploadId: UploadId, begun: Initiated ?? new Date(0) })
     }
     if (!answer.IsTruncated) return found
-    markers = { KeyMarker: answer.NextKeyMarker, UploadIdMarker: answer.NextUploadIdMarker }
+    const { NextKeyMarker, NextUploadIdMarker } = answer
+    // The next page may begin with another upload of the same key.
+    const sent = NextUploadIdMarker === markers.UploadIdMarker ? markers.KeyMarker : undefined
+    markers = { KeyMarker: nextMarker(s3, doing, NextKeyMarker, sent), UploadIdMarker: NextUploadIdMarker }
   }
 }
 
