@@ -110,8 +110,11 @@ export interface Upload {
   /**
    * Writes the object `name` whole, anew: as `open`, `write`, `finish` and `close` do. `bytes` must stay as they are until it resolves.
    * @param crc as `ObjectWriter.write` has it
+   * @param signal when it is aborted, what hangs fails and nothing is sent any more, where an object would become visible by that. A store
+   *   whose objects become visible by `commit` only may ignore it
+   * @throws the signal's reason when aborted
    */
-  put(name: string, bytes: Uint8Array, crc?: number): Promise<void>
+  put(name: string, bytes: Uint8Array, crc?: number, signal?: AbortSignal): Promise<void>
   /**
    * A local file that becomes the object `name`, for writers on other threads who write it whole instead of by `open`, with mode
    * `FILE_MODE`; undefined where objects are no files.

@@ -31,8 +31,8 @@ export async function copySmallFiles(
     const stored = result.files[at]
     return stored === undefined ? [] : [{ index, stored, file }]
   })
-  await inParallel(copied, STORED_AT_ONCE, abort.signal, async ({ index, stored }) => {
-    if (stored.bytes !== undefined) await upload.put(String(index), stored.bytes, crcOf(stored))
+  await inParallel(copied, STORED_AT_ONCE, abort.signal, async ({ index, stored }, stop) => {
+    if (stored.bytes !== undefined) await upload.put(String(index), stored.bytes, crcOf(stored), stop)
   })
   if (abort.aborted) return
   ledger.addFiles(

@@ -42,6 +42,21 @@ export function describeUploads(name: string, make: MakeStore): void {
       for (const name of ['0', '1']) expect(bytes.equals(await contentOf(store, DIRECTORY + name))).toBe(true)
     })
 
+    test('takes an object whole unless that was given up, and then has nothing of it', async () => {
+      const store = await storeWith(make, ['kept'])
+      const upload = await store.upload(DIRECTORY)
+      const { signal } = new AbortController()
+      await upload.put('0', Buffer.from('zero'), undefined, signal)
+      const reason = new Error('given up')
+      // A store may ignore it where nothing becomes visible by it.
+      const outcome = await upload
+        .put('1', Buffer.from('one'), undefined, AbortSignal.abort(reason))
+        .catch((error) => error)
+      expect([undefined, reason]).toContain(outcome)
+      await upload.commit(['0'])
+      expect(await keysOf(store, '')).toEqual([`${DIRECTORY}0`, 'kept'])
+    })
+
     test('makes a new repository ready', async () => {
       const store = await storeWith(make)
       await store.upload(DIRECTORY)

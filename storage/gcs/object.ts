@@ -105,7 +105,7 @@ export async function putObject(gcs: GcsConnection, bytes: Uint8Array, object: N
     const answer = await gcs.ask(doing, insertion(gcs, bytes, object, checksum, expected))
     if (answer.status === 200) {
       const stored = parseObject(gcs, doing, answer.text)
-      if (stored.crc32c === undefined || stored.crc32c === checksum) return stored
+      if ((stored.crc32c ?? checksum) === checksum && stored.size === bytes.length) return stored
       await removeObject(gcs, object.key, stored.generation)
       throw notWhatWasSent(gcs, object.key)
     }

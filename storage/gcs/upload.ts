@@ -4,10 +4,9 @@ import { finalNameOf, temporaryNameOf } from '../file/names.ts'
 import { assertNameIn, writtenIsLost } from '../file/upload-names.ts'
 import { forAll } from '../for-all.ts'
 import type { Upload } from '../object-store.ts'
-import { writeWhole } from '../write-whole.ts'
 import type { GcsConnection } from './connection.ts'
 import { type GcsListing, listObjects } from './listing.ts'
-import { storedByOthers } from './object.ts'
+import { putObject, storedByOthers } from './object.ts'
 import { readRecord, recordKey, removeRecord, writeRecord } from './record.ts'
 import { MOST_REWRITTEN, Rewriting } from './rewriting.ts'
 import { GcsSession } from './session.ts'
@@ -61,8 +60,11 @@ export class GcsUpload implements Upload {
     return new GcsWriter(writing, begun)
   }
 
-  async put(name: string, bytes: Uint8Array, crc?: number): Promise<void> {
-    await writeWhole(this, name, bytes, crc)
+  async put(name: string, bytes: Uint8Array, _crc?: number, signal?: AbortSignal): Promise<void> {
+    assertNameIn(this.#place.directory, name)
+    signal?.throwIfAborted()
+    const { gcs, directory, id } = this.#place
+    await putObject(gcs, bytes, { key: directory + name, writer: id, ifAbsent: true, signal })
   }
 
   localPath(name: string): undefined {

@@ -9,6 +9,7 @@ import { listLevel } from './listing.ts'
 import { abortMultipart, listMultipartUploads, MultipartUpload, type StoredPart } from './multipart.ts'
 import { headObject, putObject } from './object.ts'
 import { type PartPlan, PieceCursor } from './parts.ts'
+import { inChargeOf } from './put-body.ts'
 import { Segment } from './segments.ts'
 import { type Begun, S3Writer } from './writer.ts'
 
@@ -60,11 +61,13 @@ export class S3Upload implements Upload {
     return new S3Writer(writing, begun)
   }
 
-  async put(name: string, bytes: Uint8Array, crc?: number): Promise<void> {
+  async put(name: string, bytes: Uint8Array, crc?: number, signal?: AbortSignal): Promise<void> {
     assertNameIn(this.#place.directory, name)
+    signal?.throwIfAborted()
     const { s3, directory } = this.#place
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    await putObject(s3, body, { key: directory + name, writer: this.id, ifAbsent: true }, crc)
+    const object = { key: directory + name, writer: this.id, ifAbsent: true, signal }
+    await inChargeOf(body, signal, () => putObject(s3, body, object, crc))
   }
 
   localPath(name: string): undefined {

@@ -23,6 +23,7 @@ export interface Interference {
   /** @param write number of the write to the object `name` by one writer, from 0 */
   readonly onWrite?: (name: string, write: number) => Promise<void> | void
   readonly onClose?: (name: string) => Promise<void> | void
+  readonly onPut?: (name: string, signal: AbortSignal | undefined) => Promise<void> | void
   readonly onCommit?: () => Promise<void> | void
   readonly onGet?: (key: ObjectKey, range: ByteRange | undefined) => Promise<void> | void
   readonly onList?: (listing: Listing) => Promise<Listing> | Listing
@@ -101,8 +102,9 @@ class InterferedUpload implements Upload {
     return new InterferedWriter(name, writer, this.#interference)
   }
 
-  async put(name: string, bytes: Uint8Array, crc?: number): Promise<void> {
-    await writeWhole(this, name, bytes, crc)
+  async put(name: string, bytes: Uint8Array, crc?: number, signal?: AbortSignal): Promise<void> {
+    await this.#interference.onPut?.(name, signal)
+    await writeWhole(this, name, bytes, crc, signal)
   }
 
   localPath(name: string): string | undefined {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { DataFile } from '../../mysql/data/data-directory.ts'
@@ -42,4 +43,26 @@ test('small objects of a store that is no directory are stored and read several 
   expect(reads.most()).toBeGreaterThanOrEqual(OF_EACH_BATCH)
   expect(reads.most()).toBeLessThanOrEqual(4 * OF_EACH_BATCH)
   expect(await digestsOf(staging)).toEqual(await digestsOf(source))
+})
+
+test('small objects on their way into a store that hangs are given up with the copy', async () => {
+  const [source, root] = [await temporaryDirectory(), await temporaryDirectory()]
+  const names = Array.from({ length: OF_EACH_BATCH }, (_, seed) => seed)
+  const files = await Promise.all(
+    names.map((seed) => writeContent(source, { name: `db/${seed}.MYD`, size: 3_000, kind: 'mixed', seed })),
+  )
+  const [abort, reason] = [new AbortController(), new Error('cancelled')]
+  const signals: (AbortSignal | undefined)[] = []
+  const onPut = async (_name: string, signal: AbortSignal | undefined) => {
+    signals.push(signal)
+    if (signals.length === files.length) abort.abort(reason)
+    // Who has no signal would hang for ever.
+    if (signal === undefined) throw new Error('nothing ends this put')
+    if (!signal.aborted) await once(signal, 'abort')
+    throw signal.reason
+  }
+  const store = new InterferedStore(root, { opaque: true, onPut })
+  await expect(copy(files, { store, concurrency: 1, signal: abort.signal })).rejects.toBe(reason)
+  expect(signals.map((signal) => signal?.aborted)).toEqual(files.map(() => true))
+  expect((await store.list('')).objects).toEqual([])
 })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
@@ -40,4 +41,22 @@ describe('an answer to a read from Google Cloud Storage', () => {
     expect(await read(store)).toBe('late')
     expect(late).toBe(2)
   })
+})
+
+test('a small object that Google Cloud Storage does not take is given up when it is told to, and not sent again', async () => {
+  const [abort, reason] = [new AbortController(), new Error('cancelled')]
+  const ended: Promise<unknown>[] = []
+  const store = await served((response) => {
+    if (response.req.method === 'GET') {
+      give(response, '{"id":"5f0c3e0a-54d7-4a0e-9d6b-0c7d1c8e6a11"}')
+      return
+    }
+    ended.push(once(response, 'close'))
+    abort.abort(reason)
+  })
+  const upload = await store.upload('k/0/a/')
+  await expect(upload.put('0', Buffer.from('x'), undefined, abort.signal)).rejects.toBe(reason)
+  await expect(upload.put('1', Buffer.from('x'), undefined, abort.signal)).rejects.toBe(reason)
+  await Promise.all(ended)
+  expect(ended).toHaveLength(1)
 })

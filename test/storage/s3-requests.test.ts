@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
@@ -197,4 +198,18 @@ describe('a read of a range', () => {
     const { store } = await answering(text, range)
     await expect(readRange(store)).rejects.toMatchObject({ type: 'StorageUnavailable', retryable: true })
   })
+})
+
+test('a small object that is not taken is given up when it is told to, and not sent again', async () => {
+  const [abort, reason] = [new AbortController(), new Error('cancelled')]
+  const ended: Promise<unknown>[] = []
+  const { store, asked } = await served((response) => {
+    ended.push(once(response, 'close'))
+    abort.abort(reason)
+  })
+  const upload = await store.upload('k/0/a/')
+  await expect(upload.put('0', Buffer.from('x'), undefined, abort.signal)).rejects.toBe(reason)
+  await expect(upload.put('1', Buffer.from('x'), undefined, abort.signal)).rejects.toBe(reason)
+  await Promise.all(ended)
+  expect(asked()).toBe(1)
 })
