@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { combineCrc32 } from '../model/crc32-combine.ts'
-import { type FrameSizes, formatSeekTable } from './frames/seek-table.ts'
+import { FrameSizeList, type FrameSizes } from './frames/frame-sizes.ts'
+import { formatSeekTable } from './frames/seek-table.ts'
 
 /** One stored frame, as its checksums describe it. */
 export interface FrameDigest extends FrameSizes {
@@ -16,7 +17,7 @@ export interface FrameDigest extends FrameSizes {
  */
 export class ObjectDigest {
   readonly #hash = createHash('sha256')
-  readonly #frames: FrameSizes[] = []
+  readonly #frames = new FrameSizeList()
   #crc = 0
   #stored = 0
   #plain = 0
@@ -41,7 +42,7 @@ export class ObjectDigest {
   }
 
   addFrame(frame: FrameDigest): void {
-    this.#frames.push({ stored: frame.stored, plain: frame.plain })
+    this.#frames.add(frame)
     this.#add(frame)
   }
 

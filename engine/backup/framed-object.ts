@@ -3,7 +3,8 @@ import type { ByteRange, ObjectKey, ObjectStore } from '../../storage/object-sto
 import { releasePiece } from '../../storage/s3/socket-body.ts'
 import { checksumsOf } from '../frames/checksums.ts'
 import { framesOf } from '../frames/frame.ts'
-import { type FramePlace, parseSeekTable, seekTableSize } from '../frames/seek-table.ts'
+import { FrameChecksums } from '../frames/frame-checksums.ts'
+import { type FramePlace, type FramePlaces, parseSeekTable, seekTableSize } from '../frames/seek-table.ts'
 import { ObjectDigest } from '../object-digest.ts'
 import type { PageFormat } from '../pages/page-check.ts'
 import type { FramesInFlight } from '../pool/frames-in-flight.ts'
@@ -29,7 +30,7 @@ export interface FramedObject {
 
 export interface ObjectReading {
   readonly store: ObjectStore
-  readonly pool: WorkerPool
+  readonly pool: Pick<WorkerPool, 'run'>
   readonly inFlight: FramesInFlight
   isAborted(): boolean
 }
@@ -38,11 +39,11 @@ export interface ReadOptions {
   /** Where plain bytes are written; undefined: they are only checked. */
   readonly to?: OutputFile | undefined
   /** Told of all frames before the first one is read. */
-  readonly onPlaces?: (places: readonly FramePlace[]) => Promise<void>
+  readonly onPlaces?: (places: FramePlaces) => Promise<void>
   /** The file's name, when its InnoDB pages are checked. */
   readonly pagesOf?: string | undefined
-  /** What an earlier attempt knows of a frame that it has written already. */
-  readonly known?: (frame: number) => Checksums | undefined
+  /** What an earlier attempt knows of the frames that it has written already. */
+  readonly known?: Pick<FrameChecksums, 'get' | 'has'>
   /** Given the reading of each frame, which rejects as soon as it fails; `whole` does when the others have ended. */
   readonly onBegun?: (done: Promise<void>) => void
   /** Told of each frame when it is done; the next ones wait for it when many are on their way. */
@@ -64,38 +65,46 @@ export async function readFramedObject(
 ): Promise<{ readonly whole: Promise<void> }> {
   const { inFlight, isAborted } = reading
   const table = await readSeekTable(reading.store, object, options)
-  const checksums: (Checksums | undefined)[] = table.places.map((_place, frame) => options.known?.(frame))
+  const checksums = new FrameChecksums()
   await options.onPlaces?.(table.places)
-  const work: { readonly place: FramePlace; readonly done: Promise<void> }[] = []
+  // Only what is on its way is kept of all the frames, and of those that failed the first.
+  const underWay = new Set<Promise<void>>()
+  let failure: { readonly place: FramePlace; readonly error: unknown } | undefined
   let format: PageFormat | undefined
-  for (const [frame, place] of table.places.entries()) {
-    if (checksums[frame] !== undefined) continue
+  let frame = -1
+  for (const place of table.places) {
+    frame += 1
+    if (options.known?.has(frame)) continue
     await inFlight.enter()
     if (isAborted()) {
       inFlight.leave()
       break
     }
+    const number = frame
     const done = readFrame(reading, object, place, options, format)
       .then(async (checked) => {
-        checksums[frame] = checked
+        checksums.set(number, checked)
         format ??= checked.format
-        await options.onFrame(frame, place.plain, checked)
+        await options.onFrame(number, place.plain, checked)
       })
       .finally(() => inFlight.leave())
-    done.catch(() => {})
     options.onBegun?.(done)
-    work.push({ place, done })
+    const ended = done
+      .catch((error: unknown) => {
+        if (failure === undefined || place.storedOffset < failure.place.storedOffset) failure = { place, error }
+      })
+      .finally(() => underWay.delete(ended))
+    underWay.add(ended)
     // The first frame tells how the pages of all are checked.
-    if (frame === 0 && options.pagesOf !== undefined) await done.catch(() => {})
+    if (frame === 0 && options.pagesOf !== undefined) await ended
   }
-  const whole = Promise.allSettled(work.map(({ done }) => done)).then((results) => {
-    for (const [at, result] of results.entries()) {
-      if (result.status === 'fulfilled') continue
-      const place = work[at]?.place
-      if (place !== undefined) options.onFailed?.(rangeOf(place.storedOffset, place.stored))
-      throw result.reason
+  const whole = Promise.all(underWay).then(() => {
+    if (failure !== undefined) {
+      const { place, error } = failure
+      options.onFailed?.(rangeOf(place.storedOffset, place.stored))
+      throw error
     }
-    if (!isAborted()) assertDigest(object, table, checksums)
+    if (!isAborted()) assertDigest(object, table, (at) => checksums.get(at) ?? options.known?.get(at))
   })
   whole.catch(() => {})
   return { whole }
@@ -127,7 +136,7 @@ export async function storedObjects(
 }
 
 interface SeekTable {
-  readonly places: readonly FramePlace[]
+  readonly places: FramePlaces
   readonly length: number
   readonly checksums: Checksums
 }
@@ -163,12 +172,18 @@ async function readFrame(
   return await pool.run('restoreFrame', task, isOurs ? [from.bytes.buffer] : [])
 }
 
-function assertDigest(object: FramedObject, table: SeekTable, checksums: readonly (Checksums | undefined)[]): void {
+function assertDigest(
+  object: FramedObject,
+  table: SeekTable,
+  checksumsOfFrame: (frame: number) => Checksums | undefined,
+): void {
   const digest = new ObjectDigest()
-  table.places.forEach(({ stored, plain }, frame) => {
-    const known = checksums[frame]
-    if (known !== undefined) digest.addFrame({ stored, plain, ...known })
-  })
+  let frame = 0
+  for (const { stored, plain } of table.places) {
+    const checksums = checksumsOfFrame(frame)
+    if (checksums !== undefined) digest.addFrame({ stored, plain, ...checksums })
+    frame += 1
+  }
   digest.addSeekTable({ stored: table.length, ...table.checksums })
   assertChecksums(object, digest.crc, digest.hash())
 }

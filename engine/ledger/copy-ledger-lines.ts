@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { CopiedFile } from '../backup/copied-file.ts'
-import type { FrameDigest } from '../object-digest.ts'
-import { readLedgerFile } from './ledger-file.ts'
+import { readLedgerFile, sha256 } from './ledger-file.ts'
+import { type RecordedFrame, RecordedFrames } from './recorded-frames.ts'
 
 /*
  * The lines of a copy ledger: the header, then in the order of what happened
@@ -41,7 +41,7 @@ const headerSchema = z.object({
 export type Header = z.infer<typeof headerSchema>
 
 const page = z.int().nonnegative()
-const frameLine = z.tuple([z.literal('frame'), z.int(), z.int(), z.int(), z.int(), z.base64(), z.array(page)])
+const frameLine = z.tuple([z.literal('frame'), z.int(), z.uint32(), z.uint32(), z.uint32(), sha256, z.array(page)])
 const fileLine = z.tuple([
   z.literal('file'),
   z.int(),
@@ -53,7 +53,7 @@ const fileLine = z.tuple([
   z.string(),
   z.array(page),
 ])
-const restartLine = z.tuple([z.literal('restart'), z.int(), z.int()])
+const restartLine = z.tuple([z.literal('restart'), z.int(), z.int().nonnegative()])
 const endLine = z.tuple([z.literal('end'), z.int(), z.iso.datetime()])
 const lineSchema = z.union([fileLine, frameLine, restartLine, endLine])
 
@@ -61,7 +61,7 @@ const lineSchema = z.union([fileLine, frameLine, restartLine, endLine])
 export class CopyState {
   readonly done: Uint8Array
   /** Of objects that are not finished. */
-  readonly frames = new Map<number, RecordedFrame[]>()
+  readonly frames = new Map<number, RecordedFrames>()
   files = 0
   dataBytes = 0
   storedBytes = 0
@@ -82,19 +82,16 @@ export class CopyState {
   }
 
   addFrame(index: number, frame: RecordedFrame): void {
-    const frames = this.frames.get(index)
-    if (frames === undefined) this.frames.set(index, [frame])
-    else frames.push(frame)
+    const frames = this.frames.get(index) ?? new RecordedFrames()
+    frames.add(frame)
+    this.frames.set(index, frames)
     this.badPages += frame.badPages
   }
 
   restart(index: number, kept: number): void {
-    for (const frame of this.frames.get(index)?.splice(kept) ?? []) this.badPages -= frame.badPages
+    this.badPages -= this.frames.get(index)?.cut(kept) ?? 0
   }
 }
-
-/** @property badPages how many of its pages are bad */
-type RecordedFrame = FrameDigest & { readonly badPages: number }
 
 /** Told of what need not be kept by everybody who reads a ledger. */
 interface Visitor {

@@ -7,6 +7,7 @@ import type { FrameDigest } from '../object-digest.ts'
 import { type BadPageOfFile, FirstBadPages } from '../pages/first-bad-pages.ts'
 import { CopyState, type Header, readCopyLines } from './copy-ledger-lines.ts'
 import { bootId, LedgerFile, ledgerBroken } from './ledger-file.ts'
+import { RecordedFrames } from './recorded-frames.ts'
 
 /** What is known before anything is copied. */
 export type CopyHeader = Omit<Header, 'ledger' | 'files' | 'store' | 'upload' | 'compressor' | 'boot'>
@@ -93,14 +94,16 @@ export class CopyLedger implements AsyncDisposable {
    * Frames of an object that an earlier attempt stored and did not finish, those that lie within its first `bytes` stored bytes; what
    * came after them counts as lost.
    */
-  framesWithin(index: number, bytes: number): readonly FrameDigest[] {
-    const frames = this.#state.frames.get(index) ?? []
+  framesWithin(index: number, bytes: number): Iterable<FrameDigest> & { readonly length: number } {
+    const frames = this.#state.frames.get(index) ?? new RecordedFrames()
+    let kept = 0
     let end = 0
-    const kept = frames.findIndex(({ stored }) => {
+    for (const { stored } of frames) {
       end += stored
-      return end > bytes
-    })
-    if (kept !== -1) {
+      if (end > bytes) break
+      kept += 1
+    }
+    if (kept < frames.length) {
       this.#file.add(['restart', index, kept])
       this.#state.restart(index, kept)
     }
@@ -109,7 +112,9 @@ export class CopyLedger implements AsyncDisposable {
 
   /** Stored bytes of the frames of an object that is not finished. */
   storedOf(index: number): number {
-    return (this.#state.frames.get(index) ?? []).reduce((sum, { stored }) => sum + stored, 0)
+    let bytes = 0
+    for (const { stored } of this.#state.frames.get(index) ?? []) bytes += stored
+    return bytes
   }
 
   addFrame(index: number, { plain, stored, crc, sha }: FrameDigest, badPages: readonly number[]): void {

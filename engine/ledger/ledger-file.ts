@@ -2,6 +2,7 @@ import { constants, createReadStream, writeSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rm, truncate } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
+import { z } from 'zod'
 import { isError, TabletkeeperError } from '../../model/errors.ts'
 import { isCode } from '../../mysql/system/system-error.ts'
 import { closed } from '../closed.ts'
@@ -10,6 +11,9 @@ import { localFileError } from '../local-file-error.ts'
 /** In either way lines go to the end of what is there, though an attempt that was left behind may still add some. */
 const APPENDED = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
 const CREATED = APPENDED | constants.O_TRUNC
+
+/** Of exactly 32 bytes: there is no room for more where they are kept. */
+export const sha256 = z.string().regex(/^[A-Za-z0-9+/]{43}=$/)
 
 /** What the lines of a ledger are given to, each parsed from JSON. */
 export interface LedgerReader {

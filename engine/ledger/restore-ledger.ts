@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Manifest } from '../../model/manifest.ts'
+import { FrameChecksums } from '../frames/frame-checksums.ts'
 import type { Checksums } from '../pool/tasks.ts'
-import { bootId, LedgerFile, ledgerBroken, readLedgerFile } from './ledger-file.ts'
+import { bootId, LedgerFile, ledgerBroken, readLedgerFile, sha256 } from './ledger-file.ts'
 
 const headerSchema = z.object({ ledger: z.literal(1), manifest: z.string(), boot: z.string() })
-const frameLine = z.tuple([z.literal('frame'), z.int(), z.int(), z.int(), z.base64()])
+const frameLine = z.tuple([z.literal('frame'), z.int(), z.int().nonnegative(), z.uint32(), sha256])
 const fileLine = z.tuple([z.literal('file'), z.int()])
 const endLine = z.tuple([z.literal('end')])
 const lineSchema = z.union([frameLine, fileLine, endLine])
@@ -53,9 +54,9 @@ export class RestoreLedger implements AsyncDisposable {
     return this.#state.done[index] === 1
   }
 
-  /** Frames of a file that were written already, by their number. */
-  framesOf(index: number): ReadonlyMap<number, Checksums> {
-    return this.#state.frames.get(index) ?? new Map()
+  /** Frames of a file that were written already. */
+  framesOf(index: number): FrameChecksums {
+    return this.#state.frames.get(index) ?? new FrameChecksums()
   }
 
   addFrame(index: number, frame: number, { crc, sha }: Checksums): void {
@@ -85,7 +86,7 @@ export class RestoreLedger implements AsyncDisposable {
 
 class State {
   readonly done: Uint8Array
-  readonly frames = new Map<number, Map<number, Checksums>>()
+  readonly frames = new Map<number, FrameChecksums>()
   finished = false
 
   constructor(count: number) {
@@ -96,8 +97,9 @@ class State {
     switch (line[0]) {
       case 'frame': {
         const [, index, frame, crc, sha] = line
-        const frames = this.frames.get(index) ?? new Map<number, Checksums>()
-        this.frames.set(index, frames.set(frame, { crc, sha: Buffer.from(sha, 'base64') }))
+        const frames = this.frames.get(index) ?? new FrameChecksums()
+        frames.set(frame, { crc, sha: Buffer.from(sha, 'base64') })
+        this.frames.set(index, frames)
         return
       }
       case 'file':

@@ -7,7 +7,7 @@ import { FILE_MODE } from '../../storage/file/durable-file.ts'
 import { codeOf } from '../../storage/file/errors.ts'
 import { assertChecksums, readFramedObject, storedObjects } from '../backup/framed-object.ts'
 import { mayBeZeros } from '../frames/frame.ts'
-import type { FramePlace } from '../frames/seek-table.ts'
+import type { FramePlaces } from '../frames/seek-table.ts'
 import { localFileError } from '../local-file-error.ts'
 import type { OutputFile } from '../pool/tasks.ts'
 import type { FramedFile, RestoreContext } from './restore-copy.ts'
@@ -25,7 +25,7 @@ export async function restoreLargeFile(context: RestoreContext, file: FramedFile
     onPlaces: async (places) => {
       if (!abort.aborted) await reserveRoom(output, places)
     },
-    known: (frame) => known.get(frame),
+    known,
     // A damaged frame ends the restore now, not when the rest of a large file has been read.
     onBegun: (done) => abort.start(done),
     onFrame: async (frame, plain, checked) => {
@@ -78,7 +78,7 @@ export async function restoreSmallFiles(
  * Gives the file its place on the disk, but for what stays a hole: only then can several threads write to it at once, and a disk that is
  * too small is noticed before the work is done.
  */
-async function reserveRoom({ descriptor, path }: OutputFile, places: readonly FramePlace[]): Promise<void> {
+async function reserveRoom({ descriptor, path }: OutputFile, places: FramePlaces): Promise<void> {
   let from = 0
   let to = 0
   try {

@@ -28,7 +28,15 @@ async function known(path: string, manifest: Manifest = MANIFEST) {
   return {
     finished: ledger.isFinished,
     files: [0, 1, 2].map((index) => ledger.has(index)),
-    frames: [0, 1, 2].map((index) => [...ledger.framesOf(index)].map(([frame, { crc }]) => [frame, crc])),
+    frames: [0, 1, 2].map((index) => {
+      const frames = ledger.framesOf(index)
+      const each = [0, 1, 2, 3].flatMap((frame) => {
+        const checksums = frames.get(frame)
+        return checksums === undefined ? [] : [[frame, checksums.crc, Buffer.from(checksums.sha).toString('hex')]]
+      })
+      expect(frames.size).toBe(each.length)
+      return each
+    }),
   }
 }
 
@@ -56,7 +64,11 @@ test('an attempt that goes on knows the files that are done, and the frames of t
   expect(await known(path)).toEqual({
     finished: false,
     files: [false, true, true],
-    frames: [[1, 0, 2].map((frame) => [frame, checked(frame).crc]), [], []],
+    frames: [
+      [0, 1, 2].map((frame) => [frame, checked(frame).crc, Buffer.from(checked(frame).sha).toString('hex')]),
+      [],
+      [],
+    ],
   })
 })
 
