@@ -71,8 +71,8 @@ async function copyToStorage(
     maxRate: maxRate === 'none' ? undefined : maxRate,
     concurrency: filesAtOnce(concurrency ?? config.backup.concurrency),
     signal: work.signal,
-    onProgress: (progress) => {
-      stall.seen(progress.bytesDone)
+    onProgress: (progress, isSettling) => {
+      stall.seen(progress, isSettling)
       attempt.sign(progress)
     },
   })

@@ -50,7 +50,7 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
           concurrency: filesAtOnce(concurrency ?? config.restore.concurrency),
           signal: step.signal,
           onProgress: (progress) => {
-            stall.seen(progress.bytesDone)
+            stall.seen(progress)
             attempt.sign(progress)
           },
         })

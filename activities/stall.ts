@@ -1,4 +1,5 @@
 import { TabletkeeperError } from '../model/errors.ts'
+import type { Progress } from '../model/runs.ts'
 import { formatDuration } from '../model/units.ts'
 import type { Work } from '../tablets/sole-work.ts'
 
@@ -6,28 +7,32 @@ const LOOK_AT = 'Look at its mount, its network and its own log.'
 
 /** A store that answers nothing for this long is taken for hanging: a tablet waits for it out of service. */
 const LIMIT = 5 * 60_000
+/** While a store only finishes what it has: longer than the store itself is waited for then (storage/s3/connection.ts). */
+const SETTLING_LIMIT = 20 * 60_000
 
 export interface StallWatch extends Disposable {
-  /** Called with the bytes done so far, as often as the copy reports them. */
-  seen(bytesDone: number): void
+  /** Called with what is done so far, as often as the copy reports it, and whether a store only finishes what it was given. */
+  seen(done: Pick<Progress, 'bytesDone' | 'filesDone'>, isSettling?: boolean): void
 }
 
-/** Gives work up that copies, when it moves nothing for five minutes: calls to a hung mount never fail by themselves. */
+/**
+ * Gives work up that copies, when it moves nothing for five minutes: calls to a hung mount never fail by themselves. What a store finishes
+ * gets twenty: given up it would go on there, and the next attempt would find nothing to go on with.
+ */
 export function watchForStall(work: Pick<Work, 'giveUp'>, storage: string): StallWatch {
-  let bytes = -1
-  const hang = (): void =>
-    work.giveUp(
-      new TabletkeeperError('StorageUnavailable', `${storage} has moved nothing for ${formatDuration(LIMIT)}`, {
-        hint: LOOK_AT,
-      }),
-    )
-  let timer = setTimeout(hang, LIMIT)
+  let last = { bytesDone: -1, filesDone: -1, isSettling: false }
+  const hangAfter = (limit: number): NodeJS.Timeout =>
+    setTimeout(() => {
+      const what = `${storage} has moved nothing for ${formatDuration(limit)}`
+      work.giveUp(new TabletkeeperError('StorageUnavailable', what, { hint: LOOK_AT }))
+    }, limit)
+  let timer = hangAfter(LIMIT)
   return {
-    seen: (bytesDone) => {
-      if (bytesDone === bytes) return
-      bytes = bytesDone
+    seen: ({ bytesDone, filesDone }, isSettling = false) => {
+      if (bytesDone === last.bytesDone && filesDone === last.filesDone && isSettling === last.isSettling) return
+      last = { bytesDone, filesDone, isSettling }
       clearTimeout(timer)
-      timer = setTimeout(hang, LIMIT)
+      timer = hangAfter(isSettling ? SETTLING_LIMIT : LIMIT)
     },
     [Symbol.dispose]: () => clearTimeout(timer),
   }

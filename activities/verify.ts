@@ -41,7 +41,7 @@ export function verifyActivities(store: ObjectStore, config: Config, host: Activ
               concurrency: filesAtOnce(concurrency ?? config.restore.concurrency),
               signal,
               onProgress: (progress) => {
-                stall.seen(progress.bytesDone)
+                stall.seen(progress)
                 attempt.sign(progress)
               },
             })

@@ -4,28 +4,28 @@ import type { Progress } from '../model/runs.ts'
 const WINDOW = 5_000
 const INTERVAL = 1_000
 
+/** @param isSettling whether work is under way of which progress does not tell: nothing need move for as long as it takes */
+type Tell = (progress: Progress, isSettling: boolean) => void
+
 /** Counts what a copy has done, and tells it once a second until it is disposed of. */
 export class ProgressMeter implements Disposable {
   readonly #bytesTotal: number
   readonly #filesTotal: number
-  readonly #tell: (progress: Progress) => void
+  readonly #tell: Tell
   readonly #now: () => number
   readonly #timer: NodeJS.Timeout
   readonly #samples: { readonly at: number; readonly bytes: number }[]
   #bytes = 0
   #files = 0
+  #settling = 0
 
-  constructor(
-    sizes: readonly number[],
-    tell: (progress: Progress) => void,
-    now: () => number = () => performance.now(),
-  ) {
+  constructor(sizes: readonly number[], tell: Tell, now: () => number = () => performance.now()) {
     this.#bytesTotal = sizes.reduce((sum, size) => sum + size, 0)
     this.#filesTotal = sizes.length
     this.#tell = tell
     this.#now = now
     this.#samples = [{ at: now(), bytes: 0 }]
-    this.#timer = setInterval(() => this.#tell(this.read()), INTERVAL)
+    this.#timer = setInterval(() => this.#tell(this.read(), this.#settling > 0), INTERVAL)
   }
 
   addBytes(bytes: number): void {
@@ -49,6 +49,16 @@ export class ProgressMeter implements Disposable {
     this.addFile()
   }
 
+  /** Does what waits for a store to finish what it has taken already, which may put terabytes together before it answers. */
+  async settling<T>(work: () => Promise<T>): Promise<T> {
+    this.#settling += 1
+    try {
+      return await work()
+    } finally {
+      this.#settling -= 1
+    }
+  }
+
   /** What is done by now; takes a sample for the rate. */
   read(): Progress {
     const at = this.#now()
@@ -70,6 +80,6 @@ export class ProgressMeter implements Disposable {
   /** Tells the last state and falls silent. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer)
-    this.#tell(this.read())
+    this.#tell(this.read(), this.#settling > 0)
   }
 }

@@ -34,7 +34,8 @@ export interface BackupCopy {
   /** Bytes of files that are read in a second at most; undefined: as many as can be. */
   readonly maxRate?: number | undefined
   readonly signal: AbortSignal
-  readonly onProgress: (progress: Progress) => void
+  /** As `ProgressMeter` tells it. */
+  readonly onProgress: (progress: Progress, isSettling: boolean) => void
   /** Proves once more that the files are those of the stop, when all were read. */
   readonly fence?: () => Promise<void>
 }
@@ -82,7 +83,7 @@ export async function copyBackup(copy: BackupCopy): Promise<CopyTotals> {
     // Whatever else failed: a failure of this one voids the ledger.
     await behind.settle()
   }
-  await ledger.syncing(() => upload.commit(Array.from(files.keys(), String)))
+  await ledger.syncing(() => meter.settling(() => upload.commit(Array.from(files.keys(), String))))
   copy.signal.throwIfAborted()
   await checkUnchanged(files)
   await copy.fence?.()

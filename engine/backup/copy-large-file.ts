@@ -18,10 +18,13 @@ const HEAD = 64 * 1024
  * compressed in parallel and written in their order, since an offset is known only when what is before it has been compressed.
  */
 export async function copyLargeFile(context: CopyContext, file: DataFile, index: number): Promise<void> {
-  const { abort, inFlight, rate, pool, upload, ledger, level } = context
+  const { abort, inFlight, rate, pool, upload, ledger, meter, level } = context
   await using opened = new AsyncDisposableStack()
   const source = opened.use(await openSource(file))
-  const writer = await upload.open(String(index), ledger.storedOf(index), abort.signal)
+  const stored = ledger.storedOf(index)
+  const open = () => upload.open(String(index), stored, abort.signal)
+  // A store may have to finish what an earlier attempt has begun.
+  const writer = await (stored > 0 ? meter.settling(open) : open())
   opened.defer(() => ledger.syncing(() => writer.close()))
   // A store that hung: another attempt may have gone on with the ledger since.
   if (abort.aborted) return
@@ -143,7 +146,7 @@ class LargeObject {
     const { ledger, meter, abort } = this.#context
     const table = this.#digest.seekTable()
     await this.#writer.write(table)
-    await this.#writer.finish()
+    await meter.settling(() => this.#writer.finish())
     // Some mounts tell no sooner that they have lost what was written.
     await ledger.syncing(() => this.#writer.close())
     if (abort.aborted) return

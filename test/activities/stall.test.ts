@@ -1,10 +1,67 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { discard } from '../../activities/catalogue.ts'
-import { unlessHung } from '../../activities/stall.ts'
+import { unlessHung, watchForStall } from '../../activities/stall.ts'
 import { FileStore } from '../../storage/file/file.ts'
 import { nameAt, SHARD } from '../storage/sample-backup.ts'
 
 const MINUTE = 60_000
+
+describe('a copy', () => {
+  beforeEach(() => {
+    vi.useFakeTimers()
+  })
+  afterEach(() => {
+    expect(vi.getTimerCount()).toBe(0)
+    vi.useRealTimers()
+  })
+
+  const given = vi.fn<(reason: Error) => void>()
+  const watched = () => {
+    given.mockReset()
+    return watchForStall({ giveUp: given }, 's3://backups')
+  }
+  const expectGivenUpAfter = (minutes: number, sentence: string) => {
+    vi.advanceTimersByTime(minutes * MINUTE - 1)
+    expect(given).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    expect(given.mock.calls).toMatchObject([
+      [{ type: 'StorageUnavailable', message: `s3://backups has moved nothing for ${sentence}` }],
+    ])
+  }
+  const none = { bytesDone: 0, filesDone: 0 }
+  const all = { bytesDone: 5, filesDone: 0 }
+
+  it('that moves nothing is given up after five minutes', () => {
+    using watch = watched()
+    vi.advanceTimersByTime(4 * MINUTE)
+    watch.seen(none)
+    vi.advanceTimersByTime(4 * MINUTE)
+    watch.seen(all)
+    vi.advanceTimersByTime(MINUTE)
+    watch.seen(all)
+    expectGivenUpAfter(4, '5m00s')
+  })
+
+  it('whose store puts together what it was given has twenty minutes, and longer than such an answer may take', () => {
+    using watch = watched()
+    watch.seen(all)
+    vi.advanceTimersByTime(MINUTE)
+    watch.seen(all, true)
+    vi.advanceTimersByTime(15 * MINUTE)
+    watch.seen(all, true)
+    expectGivenUpAfter(5, '20m00s')
+  })
+
+  it('whose store has put a file together has as long for the next one, and five minutes after the last one', () => {
+    using watch = watched()
+    for (let filesDone = 0; filesDone < 4; filesDone++) {
+      watch.seen({ ...all, filesDone }, true)
+      vi.advanceTimersByTime(15 * MINUTE)
+    }
+    watch.seen({ ...all, filesDone: 4 }, false)
+    expectGivenUpAfter(5, '5m00s')
+  })
+})
 
 describe('a look at storage', () => {
   beforeEach(() => {

@@ -24,6 +24,7 @@ export interface Interference {
   readonly onWrite?: (name: string, write: number) => Promise<void> | void
   readonly onClose?: (name: string) => Promise<void> | void
   readonly onPut?: (name: string, signal: AbortSignal | undefined) => Promise<void> | void
+  readonly onFinish?: (name: string) => Promise<void> | void
   readonly onCommit?: () => Promise<void> | void
   readonly onGet?: (key: ObjectKey, range: ByteRange | undefined) => Promise<void> | void
   readonly onList?: (listing: Listing) => Promise<Listing> | Listing
@@ -146,6 +147,7 @@ class InterferedWriter implements ObjectWriter {
   }
 
   async finish(): Promise<void> {
+    await this.#interference.onFinish?.(this.#name)
     await this.#writer.finish()
     this.#isFinished = true
   }

@@ -44,6 +44,21 @@ describe('the rate', () => {
   })
 })
 
+test('that a store finishes what it has is told for as long as any work waits for it, also for work that fails', async () => {
+  const told: boolean[] = []
+  const meter = new ProgressMeter([], (_progress, isSettling) => told.push(isSettling))
+  const [first, second] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()]
+  const works = [meter.settling(() => first.promise), meter.settling(() => second.promise)] as const
+  meter[Symbol.dispose]()
+  first.resolve('whole')
+  expect(await works[0]).toBe('whole')
+  meter[Symbol.dispose]()
+  second.reject(new Error('the store said no'))
+  await expect(works[1]).rejects.toThrow('the store said no')
+  meter[Symbol.dispose]()
+  expect(told).toEqual([true, true, false])
+})
+
 test('the last word is the state at the end', () => {
   const { meter, told } = meterAt([3, 4])
   meter.addBytes(7)
