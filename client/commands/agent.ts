@@ -1,9 +1,10 @@
 import { keepHeapSmall } from '../../engine/pool/heap-size.ts'
 import { parseAlias } from '../../model/alias.ts'
+import { endInTime } from '../../workers/end-in-time.ts'
 import { createLog } from '../../workers/telemetry.ts'
 import { loadConfiguration } from '../configuration.ts'
 import { EXIT } from '../output/failure.ts'
-import { stopInTime } from '../stop-signal.ts'
+import { stopSignal } from '../stop-signal.ts'
 import { narrowToInitShard, parseReplicaType, type VitessFlags, vitessOverrides } from '../vitess-flags.ts'
 import type { CommandContext } from './command.ts'
 
@@ -22,7 +23,7 @@ export async function agent({ configPath }: CommandContext, options: AgentOption
   )
   const { runAgent } = await import('../../workers/agent.ts')
   const log = createLog('agent')
-  const signal = stopInTime(log)
-  await runAgent({ config, tablets, initTabletType, signal, log })
+  const signal = stopSignal()
+  await endInTime(signal, log, () => runAgent({ config, tablets, initTabletType, signal, log }))
   return EXIT.done
 }
