@@ -5,8 +5,10 @@ import { verifyActivities } from '../activities/verify.ts'
 import type { Config } from '../model/config.ts'
 import { CONTROL_QUEUE } from '../model/runs.ts'
 import { openStore } from '../storage/kinds.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
 import { registerSearchAttributes } from './register-search-attributes.ts'
-import { linkToTemporal } from './temporal.ts'
+import { runUntilAborted } from './run-worker.ts'
+import { linkToTemporal, type TemporalLink } from './temporal.ts'
 import { workflowCode } from './workflow-code.ts'
 
 export interface ControlOptions {
@@ -24,14 +26,28 @@ export interface ControlOptions {
 const FAIL_INSTEAD_OF_BLOCKING = { '*': ['NondeterminismError', 'Error'] }
 
 /** Runs workflows, and activities that need only storage, until aborted. */
-export async function runControl({ config, signal, log, onReady }: ControlOptions): Promise<void> {
+export async function runControl(options: ControlOptions): Promise<void> {
+  const { config, signal, log } = options
   const store = await openStore(config.storage)
   const link = await linkToTemporal(config.temporal, signal, log).catch((error: unknown) => {
     if (signal.aborted) return undefined
     throw error
   })
   if (link === undefined) return
-  const { connection, namespace, client } = link
+  try {
+    await runWorkflows(options, store, link)
+  } finally {
+    // Also where it failed: an open connection keeps the process alive, which would neither work nor be started again.
+    await link.close()
+  }
+}
+
+async function runWorkflows(
+  { config, signal, log, onReady }: ControlOptions,
+  store: ObjectStore,
+  link: TemporalLink,
+): Promise<void> {
+  const { namespace, client } = link
   await registerSearchAttributes(client, namespace, log)
   const code = workflowCode(link.isEncrypted)
   const worker = await Worker.create({
@@ -44,10 +60,8 @@ export async function runControl({ config, signal, log, onReady }: ControlOption
     maxHeartbeatThrottleInterval: '1s',
     shutdownGraceTime: '10s',
   })
-  signal.addEventListener('abort', () => worker.shutdown(), { once: true })
-  const running = worker.run()
-  log.info({ event: 'ready', namespace, queue: CONTROL_QUEUE, storage: store.description }, 'control runs workflows')
-  onReady?.()
-  await running
-  await connection.close()
+  await runUntilAborted(worker, signal, () => {
+    log.info({ event: 'ready', namespace, queue: CONTROL_QUEUE, storage: store.description }, 'control runs workflows')
+    onReady?.()
+  })
 }
