@@ -1,8 +1,15 @@
 import { createServer, type Server } from 'node:http'
 import type { Config } from '../model/config.ts'
 import { messageOf, TabletkeeperError } from '../model/errors.ts'
+import type { Held } from '../tablets/leased-tablet.ts'
 import { judgeServing, type Serving } from '../tablets/serving.ts'
-import type { OpenTablet } from './open-tablet.ts'
+import type { AttendedTablet } from './attended-tablet.ts'
+import { oneAtATime } from './one-at-a-time.ts'
+
+/** How long reading the lease may take, in milliseconds: less than load balancers wait for an answer. */
+const READ_LIMIT = 2_000
+
+type Told = Omit<Serving, 'hint'>
 
 const PATH = /^\/tablets\/([^/]+)\/serving$/
 
@@ -11,8 +18,13 @@ const PATH = /^\/tablets\/([^/]+)\/serving$/
  * sent to the tablet, else 503, and either way says why as JSON.
  * @throws InvalidConfig when the address cannot be listened on
  */
-export async function serveHealth(config: Config, tablets: readonly OpenTablet[]): Promise<Server> {
-  const byAlias = new Map<string, OpenTablet>(tablets.map((open) => [open.tablet.driver.alias, open]))
+export async function serveHealth(config: Config, tablets: readonly AttendedTablet[]): Promise<Server> {
+  const byAlias = new Map<string, () => Promise<Told>>(
+    tablets.map((tablet) => {
+      const held = oneAtATime(async () => await tablet.open?.tablet.held())
+      return [tablet.alias, () => judge(tablet, held, config)]
+    }),
+  )
   const server = createServer((request, response) => {
     const answer = (status: number, body: object): void => {
       response
@@ -20,12 +32,12 @@ export async function serveHealth(config: Config, tablets: readonly OpenTablet[]
         .end(`${JSON.stringify(body)}\n`)
     }
     const [, alias] = PATH.exec(request.url ?? '') ?? []
-    const open = alias === undefined ? undefined : byAlias.get(alias)
+    const serving = alias === undefined ? undefined : byAlias.get(alias)
     if (request.method !== 'GET' && request.method !== 'HEAD') answer(405, { reason: 'only GET' })
-    else if (open === undefined) answer(404, { reason: 'no such tablet here', tablets: [...byAlias.keys()] })
+    else if (serving === undefined) answer(404, { reason: 'no such tablet here', tablets: [...byAlias.keys()] })
     else {
-      judge(open, config).then(
-        (serving) => answer(serving.serving ? 200 : 503, serving),
+      serving().then(
+        (told) => answer(told.serving ? 200 : 503, told),
         (error: unknown) => answer(503, { serving: false, reason: messageOf(error) }),
       )
     }
@@ -45,10 +57,35 @@ export async function serveHealth(config: Config, tablets: readonly OpenTablet[]
   return server
 }
 
-async function judge(open: OpenTablet, config: Config): Promise<Omit<Serving, 'hint'>> {
+async function judge(
+  { alias, open, problem }: AttendedTablet,
+  held: () => Promise<Held | undefined>,
+  config: Config,
+): Promise<Told> {
+  if (open === undefined) throw new Error(`${alias} is not looked after: ${messageOf(problem)}`)
   const { tablet, lag, emptyBecause } = open
-  const judged = judgeServing(tablet.driver, await tablet.held(), lag.latest, config.backup.maxLag, emptyBecause)
+  const lease = await inTime(held())
   // What to do is for people: `check` says it.
-  const { hint: _forPeople, ...told } = judged
+  const { hint: _forPeople, ...told } = judgeServing(
+    tablet.driver,
+    lease,
+    lag.latest,
+    config.backup.maxLag,
+    emptyBecause,
+  )
   return told
+}
+
+/** Rejects when the lease could not be read in time: a load balancer has to hear of a disk that hangs. */
+async function inTime<T>(read: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new Error(`the data directory does not answer within ${READ_LIMIT / 1000} s`)),
+    READ_LIMIT,
+  )
+  try {
+    return await Promise.race([read, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
