@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Config } from '../../model/config.ts'
 import { agentIdentity, type Machine } from '../../model/machine.ts'
 import { agentQueue } from '../../model/runs.ts'
 import type { SampleTablet } from '../../sandbox/sample-tablet.ts'
-import { expectInService } from './assertions.ts'
+import { readPollers } from '../../workers/pollers.ts'
+import { eventually, expectInService } from './assertions.ts'
 import { startBackup } from './held-tablet.ts'
 import { runKeeper } from './keeper-command.ts'
 import { startWorld, type World } from './world.ts'
@@ -27,16 +29,7 @@ afterAll(async () => {
 })
 
 test('a second agent of a tablet, on another machine, is refused and ends', async () => {
-  // On the files of another tablet, so that no lock of the first agent keeps it away.
-  const config = world.config()
-  const tablets = new Map(config.shards.get(world.shard.shard))
-  const [own, theirs] = [tablets.get(replica.alias), tablets.get(another.alias)]
-  if (own === undefined || theirs === undefined) throw new Error('they are not configured')
-  tablets.set(replica.alias, { ...own, mysql: { ...own.mysql, defaultsFile: theirs.mysql.defaultsFile } })
-  const shards = new Map([[world.shard.shard, tablets]])
-  await expect(
-    world.startAgent(replica.alias, { config: { ...config, shards }, machine: ELSEWHERE }),
-  ).rejects.toMatchObject({
+  await expect(world.startAgent(replica.alias, { config: onOtherFiles(), machine: ELSEWHERE })).rejects.toMatchObject({
     type: 'TabletBusy',
     message: expect.stringMatching(`^another agent takes the tasks of ${replica.alias}: ${process.pid}@`),
   })
@@ -59,6 +52,34 @@ test('while a second agent polls that was not seen when the first one began, no 
   expect(await replica.pid()).toBe(pid)
   await expectInService(world, replica)
 }, 120_000)
+
+test('a second agent takes the tasks of its other tablets', async () => {
+  const { primary } = world.shard
+  const agent = await world.startAgent(primary.alias, {
+    tablets: [replica.alias, primary.alias],
+    config: onOtherFiles(),
+    machine: ELSEWHERE,
+  })
+  const pollersOf = async ({ alias }: SampleTablet) =>
+    (await readPollers(world.client, agentQueue(alias))).map(({ identity }) => identity)
+  const second = agentIdentity(ELSEWHERE, process.pid)
+  await eventually(
+    () => pollersOf(primary),
+    (identities) => identities.includes(second),
+  )
+  expect(await pollersOf(replica)).not.toContain(second)
+  await agent.stop()
+})
+
+/** The files of `another` for `replica`, so that no lock of the first agent keeps the second one away. */
+function onOtherFiles(): Config {
+  const config = world.config()
+  const tablets = new Map(config.shards.get(world.shard.shard))
+  const [own, theirs] = [tablets.get(replica.alias), tablets.get(another.alias)]
+  if (own === undefined || theirs === undefined) throw new Error('they are not configured')
+  tablets.set(replica.alias, { ...own, mysql: { ...own.mysql, defaultsFile: theirs.mysql.defaultsFile } })
+  return { ...config, shards: new Map([[world.shard.shard, tablets]]) }
+}
 
 /** What the second agent does; its poll waits at any partition of the queue. Temporal answers a poll of less than a few seconds at once, and does not remember it. */
 async function pollOnce(): Promise<void> {
