@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
 import { isError, messageOf } from '../model/errors.ts'
 import { formatDuration } from '../model/units.ts'
 import { openStore } from '../storage/kinds.ts'
-import type { AgentOptions } from './agent.ts'
 import type { AttendedTablet } from './attended-tablet.ts'
 import type { OpenTablet } from './open-tablet.ts'
 import { runUntilAborted } from './run-worker.ts'
@@ -17,14 +17,18 @@ const LAST_WORK = 90_000
 /** Between a worker that failed and the next connection. */
 const PAUSE = 5_000
 
-type Options = Omit<TabletWorkerOptions, 'store'> &
-  Pick<AgentOptions, 'signal' | 'log' | 'onReady'> & {
-    readonly lookAgainAfter: number
-    /** Told of each new connection, and before its end. */
-    readonly linked: (link: TemporalLink | undefined) => void
-    /** Called when this fails for good, before what still runs is waited for. */
-    readonly fail: () => void
-  }
+interface PollOptions extends Omit<TabletWorkerOptions, 'store'> {
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** When what kept a tablet from its agent is looked at again, in milliseconds. */
+  readonly lookAgainAfter: number
+  /** Called when every tablet's queue is polled, but of those that cannot be looked after now. */
+  readonly onReady?: () => void
+  /** Told of each new connection, and before its end. */
+  readonly linked: (link: TemporalLink | undefined) => void
+  /** Called when this fails for good, before what still runs is waited for. */
+  readonly fail: () => void
+}
 
 /** What Temporal, or the SDK, does to a worker: another one may fare better. */
 class WorkerFailed extends Error {
@@ -35,7 +39,7 @@ class WorkerFailed extends Error {
  * Takes the tasks of the tablets until aborted, over one connection after another: where Temporal ends a worker (it refuses us, or lost our
  * namespace), what needs no Temporal goes on.
  */
-export async function pollTablets(tablets: readonly AttendedTablet[], options: Options): Promise<void> {
+export async function pollTablets(tablets: readonly AttendedTablet[], options: PollOptions): Promise<void> {
   const { config, signal, log, linked } = options
   const linkToTemporal = await temporalLinking(config.temporal, log)
   const starting = new Set(config.agent.restoreFromBackup ? tablets : [])
@@ -65,7 +69,7 @@ class Polling {
   readonly #link: TemporalLink
   /** Those that are bootstrapped if they are empty. */
   readonly #starting: Set<AttendedTablet>
-  readonly #options: Options & TabletWorkerOptions
+  readonly #options: PollOptions & TabletWorkerOptions
   readonly #ending = new AbortController()
   readonly #stop: AbortSignal
   readonly #working = new Set<AttendedTablet>()
@@ -75,7 +79,7 @@ class Polling {
     tablets: readonly AttendedTablet[],
     link: TemporalLink,
     starting: Set<AttendedTablet>,
-    options: Options & TabletWorkerOptions,
+    options: PollOptions & TabletWorkerOptions,
   ) {
     this.#tablets = tablets
     this.#link = link
