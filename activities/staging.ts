@@ -49,8 +49,8 @@ export function stagingActivities(context: TabletContext): Pick<TabletActivities
           ledger: restoreLedgerPath(layout, step.lease.token),
           concurrency: filesAtOnce(concurrency ?? config.restore.concurrency),
           signal: step.signal,
-          onProgress: (progress) => {
-            stall.seen(progress)
+          onProgress: (progress, isSettling) => {
+            stall.seen(progress, isSettling)
             attempt.sign(progress)
           },
         })

@@ -35,7 +35,8 @@ export interface RestoreCopy {
   /** Threads that decompress. */
   readonly concurrency: number
   readonly signal: AbortSignal
-  readonly onProgress: (progress: Progress) => void
+  /** As `ProgressMeter` tells it. */
+  readonly onProgress: (progress: Progress, isSettling: boolean) => void
 }
 
 /** A file that is restored by frames. */
@@ -89,7 +90,7 @@ export async function restoreFiles(copy: RestoreCopy): Promise<{ readonly bytes:
     ledger.addFiles(file.index)
     meter.addFile()
   })
-  await ledger.syncing(() => restored.sync())
+  await ledger.syncing(() => meter.settling(() => restored.sync()))
   await ledger.finish()
   return { bytes }
 }

@@ -64,8 +64,8 @@ export class FileUpload implements Upload {
     })
   }
 
-  async put(name: string, bytes: Uint8Array, crc?: number): Promise<void> {
-    await writeWhole(this, name, bytes, crc)
+  async put(name: string, bytes: Uint8Array, crc?: number, signal?: AbortSignal): Promise<void> {
+    await writeWhole(this, name, bytes, crc, signal)
   }
 
   localPath(name: string): string {
