@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type FileLock, lockFile } from '../mysql/system/file-lock.ts'
+import { orMissing } from '../mysql/system/system-error.ts'
 
 const LOOK_AGAIN_AFTER = 200
 
@@ -45,10 +46,7 @@ async function make(name: string, place: string, build: (directory: string) => P
 async function takeTurn(path: string): Promise<FileLock> {
   for (;;) {
     await (await open(path, 'a')).close()
-    const lock = await lockFile(path).catch((error: unknown) => {
-      if (isMissing(error)) return undefined
-      throw error
-    })
+    const lock = await orMissing(lockFile(path))
     if (lock !== undefined) {
       if (await isOf(lock, path)) return lock
       await lock.release()
@@ -61,10 +59,6 @@ async function takeTurn(path: string): Promise<FileLock> {
 async function isOf({ descriptor }: FileLock, path: string): Promise<boolean> {
   const [held, there] = await Promise.all([stat(`/proc/self/fd/${descriptor}`), stat(path).catch(() => undefined)])
   return held.ino === there?.ino
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -2,6 +2,7 @@ import { ApplicationFailure, Client, WorkflowNotFoundError } from '@temporalio/c
 import type { Logger } from 'pino'
 import { messageOf } from '../model/errors.ts'
 import type { RunIdentity, RunState } from '../tablets/run-state.ts'
+import { withinLimit } from './within-limit.ts'
 
 /** A server that hangs must not keep the reconciler from what it can do without it. */
 const ANSWER_LIMIT = 5_000
@@ -13,7 +14,7 @@ const ANSWER_LIMIT = 5_000
 export async function runStateOf(client: Client, run: RunIdentity, log: Logger): Promise<RunState> {
   try {
     const { workflow } = inNamespaceOf(client, run)
-    const description = await withinLimit(workflow.getHandle(run.workflowId, run.runId).describe())
+    const description = await answered(workflow.getHandle(run.workflowId, run.runId).describe())
     return description.status.name === 'RUNNING' ? 'open' : 'closed'
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'closed'
@@ -36,12 +37,12 @@ export async function endInterruptedSteps(client: Client, queue: string, run: Ru
   const { workflowId, runId } = run
   try {
     const { workflow, activity } = inNamespaceOf(client, run)
-    const { raw } = await withinLimit(workflow.getHandle(workflowId, runId).describe())
+    const { raw } = await answered(workflow.getHandle(workflowId, runId).describe())
     for (const { activityId, activityType, activityOptions, state } of raw.pendingActivities ?? []) {
       if (state !== STARTED || activityOptions?.taskQueue?.name !== queue || !activityId) continue
       const step = activityType?.name ?? activityId
       const failure = ApplicationFailure.retryable(`the agent ended in mid-step ${step}`, 'AgentRestarted')
-      await withinLimit(activity.fail({ workflowId, runId, activityId }, failure))
+      await answered(activity.fail({ workflowId, runId, activityId }, failure))
       log.info({ event: 'interrupted', workflowId, step }, `step ${step} was interrupted: its retry is asked for now`)
     }
   } catch (error) {
@@ -49,15 +50,8 @@ export async function endInterruptedSteps(client: Client, queue: string, run: Ru
   }
 }
 
-/** Rejects when there is no answer in time; a deadline of the call itself would hold for each of the SDK's retries. */
-async function withinLimit<T>(answer: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${ANSWER_LIMIT / 1000} s`)), ANSWER_LIMIT)
-  try {
-    return await Promise.race([answer, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+async function answered<T>(answer: Promise<T>): Promise<T> {
+  return await withinLimit(answer, ANSWER_LIMIT, 'no answer')
 }
 
 function inNamespaceOf(client: Client, { namespace }: RunIdentity): Client {

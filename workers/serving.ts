@@ -5,6 +5,7 @@ import type { Held } from '../tablets/leased-tablet.ts'
 import { judgeServing, type Serving } from '../tablets/serving.ts'
 import type { AttendedTablet } from './attended-tablet.ts'
 import { oneAtATime } from './one-at-a-time.ts'
+import { withinLimit } from './within-limit.ts'
 
 /** How long reading the lease may take, in milliseconds: less than load balancers wait for an answer. */
 const READ_LIMIT = 2_000
@@ -64,7 +65,8 @@ async function judge(
 ): Promise<Told> {
   if (open === undefined) throw new Error(`${alias} is not looked after: ${messageOf(problem)}`)
   const { tablet, lag, emptyBecause } = open
-  const lease = await inTime(held())
+  // A load balancer has to hear of a disk that hangs.
+  const lease = await withinLimit(held(), READ_LIMIT, 'the data directory does not answer')
   // What to do is for people: `check` says it.
   const { hint: _forPeople, ...told } = judgeServing(
     tablet.driver,
@@ -74,18 +76,4 @@ async function judge(
     emptyBecause,
   )
   return told
-}
-
-/** Rejects when the lease could not be read in time: a load balancer has to hear of a disk that hangs. */
-async function inTime<T>(read: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => late.reject(new Error(`the data directory does not answer within ${READ_LIMIT / 1000} s`)),
-    READ_LIMIT,
-  )
-  try {
-    return await Promise.race([read, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }
